@@ -1,0 +1,2 @@
+//! kefu: an event-sourced customer-service engine.
+pub mod journal;
