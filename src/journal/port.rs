@@ -187,8 +187,12 @@ pub trait Journal: Clone + Send + Sync + 'static {
 
     /// Appends one commit to `subject`, if the last one there has the sequence `expected` (0: there is none).
     /// Appends of one caller to different subjects may be in flight at once.
-    fn append(&self, subject: &str, expected: u64, payload: Bytes)
-    -> impl Future<Output = Result<u64, AppendError>> + Send;
+    fn append(
+        &self,
+        subject: &str,
+        expected: u64,
+        payload: Bytes,
+    ) -> impl Future<Output = Result<u64, AppendError>> + Send;
 
     /// The last commit of `subject`, from the leader (never from a follower that may lag).
     fn last(&self, subject: &str) -> impl Future<Output = Result<Option<Recorded>, JournalError>> + Send;
@@ -197,19 +201,25 @@ pub trait Journal: Clone + Send + Sync + 'static {
     fn read(&self, seq: u64) -> impl Future<Output = Result<Option<Recorded>, JournalError>> + Send;
 
     /// Commits of `subject` with a sequence above `after`, oldest first, all of them.
-    fn history(&self, subject: &str, after: u64)
-    -> impl Future<Output = Result<Vec<Recorded>, JournalError>> + Send;
+    fn history(&self, subject: &str, after: u64) -> impl Future<Output = Result<Vec<Recorded>, JournalError>> + Send;
 
     /// All commits above `after`, in order, then those to come. Gaps are never skipped: on a broken connection the
     /// stream heals itself or ends with an error. `filter` is a subject pattern, or all of the log.
-    fn tail(&self, after: u64, filter: Option<String>)
-    -> impl Future<Output = Result<BoxStream<'static, Result<Recorded, JournalError>>, JournalError>> + Send;
+    fn tail(
+        &self,
+        after: u64,
+        filter: Option<String>,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<Recorded, JournalError>>, JournalError>> + Send;
 
     /// Takes both queues of a partition over: the consumers of all other epochs are deleted, so that their pulls end, and everything
     /// unacked is delivered from the first, in order per queue, to the returned stream. The stream ends when somebody else takes over (or the
     /// connection is lost). At most `max_pending` messages per queue are held unacked.
-    fn take_over(&self, partition: u16, epoch: u64, max_pending: usize)
-    -> impl Future<Output = Result<BoxStream<'static, Delivery>, JournalError>> + Send;
+    fn take_over(
+        &self,
+        partition: u16,
+        epoch: u64,
+        max_pending: usize,
+    ) -> impl Future<Output = Result<BoxStream<'static, Delivery>, JournalError>> + Send;
 
     /// Acknowledges a delivery. Unconfirmed acknowledgements are bounded inside; a lost one means a redelivery.
     fn ack(&self, token: &AckToken) -> impl Future<Output = Result<(), JournalError>> + Send;
