@@ -10,6 +10,9 @@ use std::{fmt::Write, sync::Arc};
 /// and it holds a UUID, a SHA-256 in hex, or a name that a person would give.
 pub const MAX_TOKEN_CHARS: usize = 64;
 
+/// Partitions unless configured: enough to spread over a small cluster, few enough that their consumers cost nothing.
+pub const DEFAULT_PARTITIONS: u16 = 16;
+
 /// Longest prefix; short because it is repeated in every stored message.
 const MAX_PREFIX_CHARS: usize = 32;
 
