@@ -2,3 +2,4 @@
 pub mod aggregate;
 pub mod journal;
 pub mod runtime;
+pub mod store;

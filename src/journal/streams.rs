@@ -56,12 +56,7 @@ pub struct InboxBounds {
 
 impl Default for InboxBounds {
     fn default() -> Self {
-        Self {
-            messages: 1_000_000,
-            messages_per_subject: 1_000,
-            bytes: 2 << 30,
-            message_bytes: 512 << 10,
-        }
+        Self { messages: 1_000_000, messages_per_subject: 1_000, bytes: 2 << 30, message_bytes: 512 << 10 }
     }
 }
 
@@ -103,17 +98,9 @@ struct StreamState {
 impl StreamInfo {
     pub fn position(&self) -> LogPosition {
         let last = self.state.last_seq;
-        let first = if self.state.messages == 0 {
-            last + 1
-        } else {
-            self.state.first_seq
-        };
+        let first = if self.state.messages == 0 { last + 1 } else { self.state.first_seq };
         let nanos = self.created.timestamp_nanos_opt().unwrap_or_default();
-        LogPosition {
-            identity: nanos.to_string(),
-            first,
-            last,
-        }
+        LogPosition { identity: nanos.to_string(), first, last }
     }
 }
 
@@ -172,10 +159,7 @@ pub(super) async fn inspect(context: &Context, subjects: &Subjects) -> Result<Fa
     let inbox = find(context, &name).await?.ok_or_else(|| missing(&name))?;
     let name = owners_stream(subjects);
     let owners = find(context, &name).await?.ok_or_else(|| missing(&name))?;
-    Ok(Facts {
-        partitions: partitions_of(&inbox)?,
-        lease_ttl: owners.max_age,
-    })
+    Ok(Facts { partitions: partitions_of(&inbox)?, lease_ttl: owners.max_age })
 }
 
 async fn find(context: &Context, name: &str) -> Result<Option<Config>, JournalError> {
@@ -193,13 +177,10 @@ async fn create(context: &Context, wanted: &Config) -> Result<Config, JournalErr
             Ok(info.config)
         }
         // Another node made it at the same moment.
-        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => find(context, &wanted.name)
-            .await?
-            .ok_or_else(|| no_jetstream(&wanted.name, &error)),
-        Err(error) => Err(JournalError::Refused(format!(
-            "the stream {} cannot be made: {error}",
-            wanted.name
-        ))),
+        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => {
+            find(context, &wanted.name).await?.ok_or_else(|| no_jetstream(&wanted.name, &error))
+        }
+        Err(error) => Err(JournalError::Refused(format!("the stream {} cannot be made: {error}", wanted.name))),
     }
 }
 
@@ -248,10 +229,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
             retention: RetentionPolicy::WorkQueue,
             // Full means that the publisher hears of it, not that the oldest message is dropped.
             discard: DiscardPolicy::New,
-            subject_transform: Some(SubjectTransform {
-                source: source.clone(),
-                destination,
-            }),
+            subject_transform: Some(SubjectTransform { source: source.clone(), destination }),
             ..base(name, source)
         }
     };
@@ -319,10 +297,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
 
 /// The P in `{{partition(P,1,3)}}` of a work queue's transform.
 fn partitions_of(found: &Config) -> Result<u16, JournalError> {
-    let destination = found
-        .subject_transform
-        .as_ref()
-        .map(|transform| &*transform.destination);
+    let destination = found.subject_transform.as_ref().map(|transform| &*transform.destination);
     let number = destination
         .and_then(|destination| destination.split_once("{{partition("))
         .and_then(|(_, rest)| rest.split_once(",1,3)}}"))
@@ -351,9 +326,7 @@ fn other_partitions(stream: &str, existing: u16, wanted: u16) -> JournalError {
 }
 
 fn misconfigured(stream: &str, field: &str, found: &str, wanted: &str, remedy: &str) -> JournalError {
-    JournalError::Misconfigured(format!(
-        "stream {stream}: {field} is {found}, but kefu needs {wanted}. {remedy}"
-    ))
+    JournalError::Misconfigured(format!("stream {stream}: {field} is {found}, but kefu needs {wanted}. {remedy}"))
 }
 
 /// Compares what matters. Bounds may be any, as long as there is one where kefu relies on it.
@@ -367,13 +340,7 @@ fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
         )
     };
     let differs = |field: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug, remedy: String| {
-        Err(misconfigured(
-            name,
-            field,
-            &format!("{found:?}"),
-            &format!("{wanted:?}"),
-            &remedy,
-        ))
+        Err(misconfigured(name, field, &format!("{found:?}"), &format!("{wanted:?}"), &remedy))
     };
     let sorted = |subjects: &[String]| {
         let mut subjects = subjects.to_vec();
@@ -399,12 +366,7 @@ fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
             )),
             None => edit("--no-transform".into()),
         };
-        return differs(
-            "subject_transform",
-            &found.subject_transform,
-            &wanted.subject_transform,
-            remedy,
-        );
+        return differs("subject_transform", &found.subject_transform, &wanted.subject_transform, remedy);
     }
     if found.sealed {
         return differs("sealed", &true, &false, remake());
@@ -423,12 +385,7 @@ fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
         return differs("discard", &found.discard, &wanted.discard, edit("--discard=new".into()));
     }
     if wanted.discard_new_per_subject && !found.discard_new_per_subject {
-        return differs(
-            "discard_new_per_subject",
-            &false,
-            &true,
-            edit("--discard-per-subject".into()),
-        );
+        return differs("discard_new_per_subject", &false, &true, edit("--discard-per-subject".into()));
     }
     if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
         return differs(
@@ -440,12 +397,7 @@ fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
     }
     if wanted.max_messages_per_subject > 1 && found.max_messages_per_subject < 1 {
         let remedy = edit(format!("--max-msgs-per-subject={}", wanted.max_messages_per_subject));
-        return differs(
-            "max_msgs_per_subject",
-            &found.max_messages_per_subject,
-            &"a bound",
-            remedy,
-        );
+        return differs("max_msgs_per_subject", &found.max_messages_per_subject, &"a bound", remedy);
     }
     if wanted.max_messages > 0 && found.max_messages < 1 {
         return differs(
@@ -465,44 +417,20 @@ fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
             return differs("max_msgs_per_subject", &found.max_messages_per_subject, &-1, remedy);
         }
         if found.max_bytes > 0 && found.discard != DiscardPolicy::New {
-            return differs(
-                "discard",
-                &found.discard,
-                &DiscardPolicy::New,
-                edit("--discard=new".into()),
-            );
+            return differs("discard", &found.discard, &DiscardPolicy::New, edit("--discard=new".into()));
         }
     }
-    let smallest = if wanted.max_message_size > 0 {
-        wanted.max_message_size
-    } else {
-        i32::MAX
-    };
+    let smallest = if wanted.max_message_size > 0 { wanted.max_message_size } else { i32::MAX };
     if found.max_message_size > 0 && found.max_message_size < smallest {
         let remedy = edit(format!("--max-msg-size={}", wanted.max_message_size.max(-1)));
-        return differs(
-            "max_msg_size",
-            &found.max_message_size,
-            &wanted.max_message_size,
-            remedy,
-        );
+        return differs("max_msg_size", &found.max_message_size, &wanted.max_message_size, remedy);
     }
     if wanted.max_message_size > 0 && found.max_message_size < 1 {
         let remedy = edit(format!("--max-msg-size={}", wanted.max_message_size));
-        return differs(
-            "max_msg_size",
-            &found.max_message_size,
-            &wanted.max_message_size,
-            remedy,
-        );
+        return differs("max_msg_size", &found.max_message_size, &wanted.max_message_size, remedy);
     }
     if wanted.max_age.is_zero() && !found.max_age.is_zero() {
-        return differs(
-            "max_age",
-            &found.max_age,
-            &"none: it is kept for ever",
-            edit("--max-age=0".into()),
-        );
+        return differs("max_age", &found.max_age, &"none: it is kept for ever", edit("--max-age=0".into()));
     }
     if wanted.max_messages_per_subject == 1
         && !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&found.max_age)
@@ -511,12 +439,7 @@ fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
     }
     if wanted.duplicate_window == DUPLICATE_WINDOW && found.duplicate_window < DUPLICATE_WINDOW {
         let remedy = edit("--dupe-window=2m".into());
-        return differs(
-            "duplicate_window",
-            &found.duplicate_window,
-            &wanted.duplicate_window,
-            remedy,
-        );
+        return differs("duplicate_window", &found.duplicate_window, &wanted.duplicate_window, remedy);
     }
     if wanted.allow_direct && !found.allow_direct {
         return differs("allow_direct", &false, &true, edit("--allow-direct".into()));
@@ -554,28 +477,10 @@ mod tests {
     #[test]
     fn a_raised_bound_is_accepted_and_a_missing_one_is_not() {
         let inbox = config("KEFU_INBOX");
-        let raised = Config {
-            max_messages: 5_000_000,
-            num_replicas: 3,
-            max_bytes: -1,
-            ..inbox.clone()
-        };
+        let raised = Config { max_messages: 5_000_000, num_replicas: 3, max_bytes: -1, ..inbox.clone() };
         assert_eq!(check(&raised, &inbox), Ok(()));
-        let error = check(
-            &Config {
-                max_messages: -1,
-                ..inbox.clone()
-            },
-            &inbox,
-        )
-        .unwrap_err()
-        .to_string();
-        for part in [
-            "KEFU_INBOX",
-            "max_msgs",
-            "-1",
-            "nats stream edit KEFU_INBOX --max-msgs=1000000",
-        ] {
+        let error = check(&Config { max_messages: -1, ..inbox.clone() }, &inbox).unwrap_err().to_string();
+        for part in ["KEFU_INBOX", "max_msgs", "-1", "nats stream edit KEFU_INBOX --max-msgs=1000000"] {
             assert!(error.contains(part), "{error}");
         }
     }
@@ -583,41 +488,10 @@ mod tests {
     #[test]
     fn a_log_that_forgets_is_an_error() {
         let events = config("KEFU_EVENTS");
-        assert!(
-            check(
-                &Config {
-                    max_age: Duration::from_secs(60),
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_messages: 10,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_bytes: 1 << 40,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        let full = Config {
-            max_bytes: 1 << 40,
-            discard: DiscardPolicy::New,
-            ..events.clone()
-        };
+        assert!(check(&Config { max_age: Duration::from_secs(60), ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_messages: 10, ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_bytes: 1 << 40, ..events.clone() }, &events).is_err());
+        let full = Config { max_bytes: 1 << 40, discard: DiscardPolicy::New, ..events.clone() };
         assert_eq!(check(&full, &events), Ok(()));
     }
 }

@@ -113,19 +113,9 @@ pub struct MemoryResult {
 
 #[derive(Debug, Clone)]
 enum Late {
-    Append {
-        subject: String,
-        expected: u64,
-        payload: Bytes,
-    },
+    Append { subject: String, expected: u64, payload: Bytes },
     Publish(Outgoing),
-    Inbound {
-        tenant: String,
-        channel: String,
-        key: String,
-        id: String,
-        payload: Bytes,
-    },
+    Inbound { tenant: String, channel: String, key: String, id: String, payload: Bytes },
 }
 
 /// The bus in memory, as a plain value. See the module for what it models.
@@ -190,11 +180,7 @@ impl MemoryCore {
     pub fn position(&self) -> Result<LogPosition, JournalError> {
         self.reachable()?;
         let identity = format!("memory-{}", self.log_number);
-        Ok(LogPosition {
-            identity,
-            first: self.events.first(),
-            last: self.events.last(),
-        })
+        Ok(LogPosition { identity, first: self.events.first(), last: self.events.last() })
     }
 
     /// Appends a commit; see [`AppendFault`] for what may go wrong.
@@ -216,11 +202,7 @@ impl MemoryCore {
                 Err(AppendError::Unknown("injected: the acknowledgement was lost".into()))
             }
             AppendFault::Late => {
-                self.late.push(Late::Append {
-                    subject: subject.to_owned(),
-                    expected,
-                    payload,
-                });
+                self.late.push(Late::Append { subject: subject.to_owned(), expected, payload });
                 Err(AppendError::Unknown("injected: the append is late".into()))
             }
         }
@@ -255,12 +237,7 @@ impl MemoryCore {
     pub fn history(&self, subject: &str, after: u64, stale: u64) -> Result<Vec<Recorded>, JournalError> {
         self.reachable()?;
         let visible = self.events.last().saturating_sub(stale);
-        Ok(self
-            .events
-            .of(subject, after)
-            .take_while(|commit| commit.seq <= visible)
-            .cloned()
-            .collect())
+        Ok(self.events.of(subject, after).take_while(|commit| commit.seq <= visible).cloned().collect())
     }
 
     /// The first commit above `after` that matches `filter`.
@@ -305,10 +282,7 @@ impl MemoryCore {
     }
 
     /// Publishes a customer's message, as a channel adapter does.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a message's address has four parts, as on the real bus"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "a message's address has four parts, as on the real bus")]
     pub fn publish_inbound(
         &mut self,
         now: DateTime<Utc>,
@@ -329,13 +303,7 @@ impl MemoryCore {
             }
             PublishFault::Late => {
                 let (tenant, channel, key) = (tenant.to_owned(), channel.to_owned(), key.to_owned());
-                self.late.push(Late::Inbound {
-                    tenant,
-                    channel,
-                    key,
-                    id: id.to_owned(),
-                    payload,
-                });
+                self.late.push(Late::Inbound { tenant, channel, key, id: id.to_owned(), payload });
                 Err(unavailable())
             }
         }
@@ -361,16 +329,11 @@ impl MemoryCore {
             return Ok(seq);
         }
         if self.inbox.len() >= options.inbox_messages {
-            return Err(JournalError::Refused(format!(
-                "the inbox is full ({} messages)",
-                options.inbox_messages
-            )));
+            return Err(JournalError::Refused(format!("the inbox is full ({} messages)", options.inbox_messages)));
         }
         if self.inbox.depth(tenant, channel, key) >= options.inbox_messages_per_subject {
             let limit = options.inbox_messages_per_subject;
-            return Err(JournalError::Refused(format!(
-                "{limit} messages of this thread wait already"
-            )));
+            return Err(JournalError::Refused(format!("{limit} messages of this thread wait already")));
         }
         let message = self.queued(tenant, channel, key, id.clone(), payload);
         let seq = self.inbox.push(message);
@@ -380,14 +343,7 @@ impl MemoryCore {
 
     fn queued(&self, tenant: &str, source: &str, key: &str, id: String, payload: Bytes) -> Queued {
         let partition = subjects::partition(tenant, key, self.options.partitions);
-        Queued {
-            partition,
-            tenant: tenant.into(),
-            source: source.into(),
-            key: key.into(),
-            id,
-            payload,
-        }
+        Queued { partition, tenant: tenant.into(), source: source.into(), key: key.into(), id, payload }
     }
 
     fn publish_now(&mut self, now: DateTime<Utc>, outgoing: Outgoing) -> Result<u64, JournalError> {
@@ -402,23 +358,11 @@ impl MemoryCore {
             return Err(JournalError::Refused(too_large(size, self.options.max_payload)));
         }
         let (kind, msg_id) = match &outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                ..
-            } => {
+            Outgoing::Reply { tenant, channel, key, id, .. } => {
                 check_tokens([("tenant", tenant), ("channel", channel), ("key", key)])?;
                 (Kind::Outbox, format!("{tenant}/{id}"))
             }
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                id,
-                ..
-            } => {
+            Outgoing::Command { tenant, source, key, id, .. } => {
                 check_tokens([("tenant", tenant), ("source", source), ("key", key)])?;
                 (Kind::Commands, format!("{tenant}/{id}"))
             }
@@ -428,11 +372,7 @@ impl MemoryCore {
             }
             Outgoing::Result { tenant, id, payload } => {
                 check_tokens([("tenant", tenant)])?;
-                let result = MemoryResult {
-                    tenant: tenant.clone(),
-                    id: id.clone(),
-                    payload: payload.clone(),
-                };
+                let result = MemoryResult { tenant: tenant.clone(), id: id.clone(), payload: payload.clone() };
                 self.results.push_back(result);
                 if self.results.len() > RESULTS_KEPT {
                     self.results.pop_front();
@@ -444,48 +384,16 @@ impl MemoryCore {
             return Ok(seq);
         }
         let seq = match outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => self.outbox.push(|seq| {
-                let reply = MemoryReply {
-                    seq,
-                    tenant,
-                    channel,
-                    key,
-                    id,
-                    payload,
-                };
+            Outgoing::Reply { tenant, channel, key, id, payload } => self.outbox.push(|seq| {
+                let reply = MemoryReply { seq, tenant, channel, key, id, payload };
                 (msg_id.clone(), reply)
             }),
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                payload,
-                ..
-            } => {
+            Outgoing::Command { tenant, source, key, payload, .. } => {
                 let message = self.queued(&tenant, &source, &key, msg_id.clone(), payload);
                 self.commands.push(message)
             }
-            Outgoing::Rejected {
-                tenant,
-                source,
-                headers,
-                payload,
-                ..
-            } => self.rejected.push(|seq| {
-                let record = RejectedRecord {
-                    seq,
-                    at: now,
-                    tenant,
-                    source,
-                    headers,
-                    payload,
-                };
+            Outgoing::Rejected { tenant, source, headers, payload, .. } => self.rejected.push(|seq| {
+                let record = RejectedRecord { seq, at: now, tenant, source, headers, payload };
                 (msg_id.clone(), record)
             }),
             Outgoing::Result { .. } => 0,
@@ -530,23 +438,13 @@ impl MemoryCore {
             return;
         }
         match self.late.remove(index) {
-            Late::Append {
-                subject,
-                expected,
-                payload,
-            } => {
+            Late::Append { subject, expected, payload } => {
                 let _ = self.append_now(&subject, expected, payload);
             }
             Late::Publish(outgoing) => {
                 let _ = self.publish_now(now, outgoing);
             }
-            Late::Inbound {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => {
+            Late::Inbound { tenant, channel, key, id, payload } => {
                 let _ = self.inbound_now(now, &tenant, &channel, &key, &id, payload);
             }
         }
@@ -565,11 +463,7 @@ impl MemoryCore {
         self.generation += 1;
         self.inbox.take_over(partition, self.generation, max_pending);
         self.commands.take_over(partition, self.generation, max_pending);
-        Ok(Taken {
-            partition,
-            epoch,
-            generation: self.generation,
-        })
+        Ok(Taken { partition, epoch, generation: self.generation })
     }
 
     /// The next message of one queue of an owned partition.
@@ -685,16 +579,8 @@ impl MemoryCore {
 
     fn forget_unstored(&mut self, kind: Kind) {
         let stored: BTreeMap<u64, &str> = match kind {
-            Kind::Inbox => self
-                .inbox
-                .messages()
-                .map(|(seq, message)| (seq, &*message.id))
-                .collect(),
-            Kind::Commands => self
-                .commands
-                .messages()
-                .map(|(seq, message)| (seq, &*message.id))
-                .collect(),
+            Kind::Inbox => self.inbox.messages().map(|(seq, message)| (seq, &*message.id)).collect(),
+            Kind::Commands => self.commands.messages().map(|(seq, message)| (seq, &*message.id)).collect(),
             Kind::Outbox => self.outbox.iter().map(|(id, reply)| (reply.seq, &**id)).collect(),
             Kind::Rejected => self.rejected.iter().map(|(id, record)| (record.seq, &**id)).collect(),
         };

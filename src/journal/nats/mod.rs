@@ -70,9 +70,7 @@ struct Inner {
 
 impl std::fmt::Debug for NatsJournal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NatsJournal")
-            .field("subjects", &self.inner.subjects)
-            .finish_non_exhaustive()
+        f.debug_struct("NatsJournal").field("subjects", &self.inner.subjects).finish_non_exhaustive()
     }
 }
 
@@ -108,16 +106,7 @@ impl NatsJournal {
             .build(client.clone());
         let (partitions, lease_ttl) = (facts.partitions, facts.lease_ttl);
         let acks = AckSlots::default();
-        let inner = Inner {
-            client,
-            publisher,
-            api,
-            subjects,
-            partitions,
-            lease_ttl,
-            connection,
-            acks,
-        };
+        let inner = Inner { client, publisher, api, subjects, partitions, lease_ttl, connection, acks };
         Self { inner: Arc::new(inner) }
     }
 
@@ -149,11 +138,7 @@ impl NatsJournal {
 
     /// Waits until everything published so far has been handed to the server.
     pub async fn flush(&self) -> Result<(), JournalError> {
-        self.inner
-            .client
-            .flush()
-            .await
-            .map_err(|error| JournalError::Unavailable(error.to_string()))
+        self.inner.client.flush().await.map_err(|error| JournalError::Unavailable(error.to_string()))
     }
 
     /// A request to the server's own interface, `$JS.API.<subject>`; the inner result is its answer.
