@@ -515,7 +515,7 @@ impl Machine {
         let excess = self.idle.len().saturating_sub(self.limits.max_active);
         let due = self
             .idle
-            .keys()
+            .iter()
             .enumerate()
             .take_while(|(index, (since, _))| *index < excess || now.millis_since(*since) >= self.limits.idle_ms);
         let known = |id: &AggregateId| {
