@@ -1,9 +1,10 @@
 //! The bus: streams, work queues, leases and queries on NATS JetStream; the managed server; an in-memory twin.
 
-mod credentials;
+pub mod credentials;
 pub mod memory;
 mod nats;
 mod port;
+pub mod server;
 mod streams;
 pub mod subjects;
 

@@ -8,11 +8,18 @@ use super::{
     errors::api_error,
     log::found,
 };
-use crate::journal::{Journal, JournalError, Outgoing, RejectedRecord, subjects::token};
+use crate::journal::{
+    Journal, JournalError, Outgoing, RejectedRecord,
+    credentials::{AccountKind, analyst_consumer, outbox_consumer},
+    subjects::token,
+};
 use async_nats::{
     HeaderMap, Subscriber,
     client::RequestErrorKind,
-    jetstream::consumer::{AckPolicy, DeliverPolicy, pull},
+    jetstream::{
+        consumer::{AckPolicy, DeliverPolicy, pull},
+        stream::ConsumerErrorKind,
+    },
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -24,10 +31,10 @@ use std::{future::Future, time::Duration};
 const QUERIES_AT_ONCE: usize = 64;
 
 /// Messages that an adapter may hold unacked: some seconds of a busy channel.
-const OUTBOX_PENDING: i64 = 10_000;
+const CLIENT_PENDING: i64 = 10_000;
 
 /// How long an adapter may take over one reply before it gets it again.
-const OUTBOX_ACK_WAIT: Duration = Duration::from_secs(30);
+const CLIENT_ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// A reply as `KEFU_OUTBOX` stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,64 +199,69 @@ impl NatsJournal {
         Ok(records.boxed())
     }
 
-    /// Makes the durable consumer through which a channel's adapter reads its replies, if it is not there yet; its name.
-    /// The engine makes it because an adapter may not: who may create consumers can aim one at any subject.
+    /// Makes the durable consumer through which an adapter reads its replies, or an analyst the log, if it is not there
+    /// yet; its name. The engine makes it because they may not: who may create consumers can aim one at any subject.
+    pub async fn ensure_consumer_of(&self, user: &str, kind: &AccountKind) -> Result<Option<String>, JournalError> {
+        let Some((stream, name, filter_subject)) = self.consumer_of(user, kind)? else {
+            return Ok(None);
+        };
+        let config = pull::Config {
+            durable_name: Some(name.clone()),
+            description: Some(format!("kefu: for {user}")),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: CLIENT_ACK_WAIT,
+            max_ack_pending: CLIENT_PENDING,
+            filter_subject,
+            ..Default::default()
+        };
+        connect::connected(&self.inner.client)?;
+        let made = self.inner.api.create_consumer_on_stream(config, stream.clone()).await;
+        made.map_err(|error| match error.kind() {
+            ConsumerErrorKind::JetStream(answer) => api_error(&stream, &answer),
+            _ => JournalError::Unavailable(format!("{stream}: {}", chain(&error))),
+        })?;
+        Ok(Some(name))
+    }
+
+    /// The same for a channel's adapter.
     pub async fn ensure_outbox_consumer(&self, tenant: &str, channel: &str) -> Result<String, JournalError> {
-        check(tenant, channel)?;
-        let name = crate::journal::credentials::outbox_consumer(tenant, channel);
-        let config = pull::Config {
-            durable_name: Some(name.clone()),
-            description: Some(format!("replies of channel {channel} of {tenant}")),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: OUTBOX_ACK_WAIT,
-            max_ack_pending: OUTBOX_PENDING,
-            filter_subject: self.inner.subjects.outbound_of_channel(tenant, channel),
-            ..Default::default()
+        let kind = AccountKind::Channel {
+            tenant: tenant.to_owned(),
+            channel: channel.to_owned(),
         };
-        self.ensure_consumer(&self.inner.subjects.outbox_stream(), config)
-            .await?;
-        Ok(name)
+        let name = self.ensure_consumer_of(&format!("{tenant}.{channel}"), &kind).await?;
+        Ok(name.unwrap_or_default())
     }
 
-    /// Makes the durable consumer through which an analyst reads the log, of one tenant or all; its name.
-    pub async fn ensure_analyst_consumer(&self, user: &str, tenant: Option<&str>) -> Result<String, JournalError> {
-        check(tenant.unwrap_or("any"), "any")?;
-        let name = crate::journal::credentials::analyst_consumer(user);
-        let config = pull::Config {
-            durable_name: Some(name.clone()),
-            description: Some(format!("events for {user}")),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: OUTBOX_ACK_WAIT,
-            max_ack_pending: OUTBOX_PENDING,
-            filter_subject: self.inner.subjects.events_of_tenant(tenant.unwrap_or("*")),
-            ..Default::default()
+    /// Deletes the consumer of somebody whose credentials were revoked.
+    pub async fn delete_consumer_of(&self, user: &str, kind: &AccountKind) -> Result<(), JournalError> {
+        let Some((stream, name, _)) = self.consumer_of(user, kind)? else {
+            return Ok(());
         };
-        self.ensure_consumer(&self.inner.subjects.events_stream(), config)
-            .await?;
-        Ok(name)
-    }
-
-    /// Deletes a durable consumer that was made for somebody whose credentials are revoked.
-    pub async fn delete_consumer(&self, stream: &str, name: &str) -> Result<(), JournalError> {
         let answer: Result<serde_json::Value, _> = self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &()).await?;
         match answer {
-            Err(error) if error.code() != 404 => Err(api_error(stream, &error)),
+            Err(error) if error.code() != 404 => Err(api_error(&stream, &error)),
             _ => Ok(()),
         }
     }
 
-    async fn ensure_consumer(&self, stream: &str, config: pull::Config) -> Result<(), JournalError> {
-        connect::connected(&self.inner.client)?;
-        let made = self
-            .inner
-            .api
-            .create_consumer_on_stream(config, stream.to_owned())
-            .await;
-        made.map(|_| ()).map_err(|error| match error.kind() {
-            async_nats::jetstream::stream::ConsumerErrorKind::JetStream(answer) => api_error(stream, &answer),
-            _ => JournalError::Unavailable(format!("{stream}: {}", chain(&error))),
+    /// Stream, name and filter of an account's consumer.
+    fn consumer_of(&self, user: &str, kind: &AccountKind) -> Result<Option<(String, String, String)>, JournalError> {
+        let subjects = &self.inner.subjects;
+        Ok(match kind {
+            AccountKind::Engine => None,
+            AccountKind::Channel { tenant, channel } => {
+                check(tenant, channel)?;
+                let filter = subjects.outbound_of_channel(tenant, channel);
+                Some((subjects.outbox_stream(), outbox_consumer(tenant, channel), filter))
+            }
+            AccountKind::Analyst { tenant } => {
+                let tenant = tenant.as_deref();
+                check(tenant.unwrap_or("any"), "any")?;
+                let filter = subjects.events_of_tenant(tenant.unwrap_or("*"));
+                Some((subjects.events_stream(), analyst_consumer(user), filter))
+            }
         })
     }
 
@@ -331,7 +343,7 @@ impl NatsJournal {
 
 /// Headers without those that the server made.
 fn own_headers(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
-    let own = headers.iter().filter(|(name, _)| !is_reserved(&name.to_string()));
+    let own = headers.iter().filter(|(name, _)| !is_reserved(name.as_ref()));
     own.filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string())))
         .collect()
 }

@@ -167,6 +167,11 @@ impl NatsJournal {
     }
 }
 
+/// Whether a connection can be made at all.
+pub(in crate::journal) async fn try_connect(options: &ConnectOptions) -> Result<(), JournalError> {
+    connect::connect(options).await.map(|_| ())
+}
+
 fn api_context(client: &Client) -> jetstream::Context {
     ContextBuilder::new().timeout(API_TIMEOUT).build(client.clone())
 }
