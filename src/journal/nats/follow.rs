@@ -5,7 +5,10 @@
 //! library has such a consumer too; this one also notices a stream that went back, and ends when a retry is in vain.)
 
 use super::{NatsJournal, connect::chain, errors::api_error};
-use crate::journal::{JournalError, Recorded, streams::StreamInfo};
+use crate::journal::{
+    JournalError, Recorded,
+    streams::{EMPTY, StreamInfo},
+};
 use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, pull},
     stream::ConsumerErrorKind,
@@ -157,7 +160,7 @@ impl Reader {
     async fn open(&mut self) -> Result<u64, JournalError> {
         let info = self
             .journal
-            .api::<StreamInfo>(format!("STREAM.INFO.{}", self.stream), &())
+            .api::<StreamInfo>(format!("STREAM.INFO.{}", self.stream), &EMPTY)
             .await?;
         let position = info.map_err(|error| api_error(&self.stream, &error))?.position();
         let identity = self.identity.get_or_insert_with(|| position.identity.clone());

@@ -13,7 +13,7 @@ use super::{
     errors::{self, Refusal},
     log::found,
 };
-use crate::journal::{JournalError, Lease};
+use crate::journal::{JournalError, Lease, subjects::is_lease_name};
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -23,12 +23,7 @@ const OPERATION: &str = "KV-Operation";
 
 impl NatsJournal {
     fn lease_subject(&self, name: &str) -> Result<String, JournalError> {
-        // Longer than a token, because `scheduler-<tenant>` is: only the alphabet matters for the bucket.
-        let fits = name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            && !name.is_empty();
-        if !fits {
+        if !is_lease_name(name) {
             return Err(JournalError::Refused(format!("{name:?} cannot name a lease")));
         }
         Ok(format!("$KV.{}.{name}", self.inner.subjects.owners_bucket()))
