@@ -42,6 +42,14 @@ pub fn token<'a>(what: &'static str, text: &'a str) -> Result<&'a str, InvalidTo
     Err(InvalidToken { what, found, max: MAX_TOKEN_CHARS, allowed: "A-Z a-z 0-9 _ -" })
 }
 
+/// Whether `name` can name a lease: the alphabet of a token, but longer, because `scheduler-<tenant>` is.
+pub fn is_lease_name(name: &str) -> bool {
+    (1..=2 * MAX_TOKEN_CHARS).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
 /// The id itself if it is a token, else the first 32 hex digits of its SHA-256.
 pub fn id_token(id: &str) -> String {
     if is_token(id) {

@@ -8,6 +8,7 @@
 mod core;
 mod faults;
 mod leases;
+mod publish;
 mod queue;
 mod stored;
 

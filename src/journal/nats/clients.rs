@@ -11,6 +11,7 @@ use super::{
 use crate::journal::{
     Journal, JournalError, Outgoing, RejectedRecord,
     credentials::{AccountKind, analyst_consumer, outbox_consumer},
+    streams::EMPTY,
     subjects::token,
 };
 use async_nats::{
@@ -215,7 +216,7 @@ impl NatsJournal {
         let Some((stream, name, _)) = self.consumer_of(user, kind)? else {
             return Ok(());
         };
-        let answer: Result<serde_json::Value, _> = self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &()).await?;
+        let answer: Result<serde_json::Value, _> = self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &EMPTY).await?;
         match answer {
             Err(error) if error.code() != 404 => Err(api_error(&stream, &error)),
             _ => Ok(()),
@@ -298,7 +299,7 @@ impl NatsJournal {
     /// A stream of this installation by name, for `doctor`: messages, bytes, first and last sequence and the like, as
     /// the server tells them.
     pub async fn stream_info(&self, stream: &str) -> Result<serde_json::Value, JournalError> {
-        let answer = self.api(format!("STREAM.INFO.{stream}"), &()).await?;
+        let answer = self.api(format!("STREAM.INFO.{stream}"), &EMPTY).await?;
         answer.map_err(|error| api_error(stream, &error))
     }
 }

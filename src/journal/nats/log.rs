@@ -5,7 +5,10 @@ use super::{
     direct::Unserved,
     errors::{self, api_error},
 };
-use crate::journal::{AppendError, JournalError, LogPosition, Recorded, streams::StreamInfo};
+use crate::journal::{
+    AppendError, JournalError, LogPosition, Recorded,
+    streams::{EMPTY, StreamInfo},
+};
 use async_nats::jetstream::{
     ErrorCode,
     message::{PublishMessage, StreamMessage},
@@ -19,7 +22,7 @@ pub(super) const STREAM_NOT_FOUND: u64 = 10059;
 
 impl NatsJournal {
     pub(super) async fn stream_position(&self, stream: &str) -> Result<LogPosition, JournalError> {
-        let answer = self.api::<StreamInfo>(format!("STREAM.INFO.{stream}"), &()).await?;
+        let answer = self.api::<StreamInfo>(format!("STREAM.INFO.{stream}"), &EMPTY).await?;
         let info = answer.map_err(|error| match error.error_code() {
             ErrorCode(STREAM_NOT_FOUND) => JournalError::Misconfigured(format!(
                 "the stream {stream} is gone: restore it from a backup, or restart kefu, which makes an empty one"

@@ -5,7 +5,7 @@ use super::{
     connect::{self, chain},
     errors::api_error,
 };
-use crate::journal::{AckToken, Delivery, JournalError, Queue, subjects::Subjects};
+use crate::journal::{AckToken, Delivery, JournalError, Queue, streams::EMPTY, subjects::Subjects};
 use async_nats::{
     client::RequestErrorKind,
     jetstream::{
@@ -158,7 +158,7 @@ impl NatsJournal {
                 continue;
             }
             let deleted: Result<serde_json::Value, _> =
-                self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &()).await?;
+                self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &EMPTY).await?;
             match deleted {
                 Err(error) if error.error_code().0 != CONSUMER_NOT_FOUND => return Err(api_error(stream, &error)),
                 _ => {}
