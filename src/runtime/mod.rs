@@ -24,12 +24,30 @@ use std::{collections::BTreeMap, sync::Arc};
 /// All tenants' effective configuration.
 pub type Tenants = BTreeMap<String, Arc<TenantConfig>>;
 
+/// Where tenants' effective configuration is found.
+pub trait TenantConfigs {
+    /// The configuration; `None`: there is no such tenant.
+    fn config(&self, tenant: &str) -> Option<&Arc<TenantConfig>>;
+}
+
+impl TenantConfigs for Tenants {
+    fn config(&self, tenant: &str) -> Option<&Arc<TenantConfig>> {
+        self.get(tenant)
+    }
+}
+
+impl TenantConfigs for crate::store::Settings {
+    fn config(&self, tenant: &str) -> Option<&Arc<TenantConfig>> {
+        self.tenant(tenant)
+    }
+}
+
 /// What the pure parts may know of the world at one step.
 pub struct Env<'a> {
     /// The time.
     pub now: kefu_events::Timestamp,
     /// All tenants' effective configuration.
-    pub tenants: &'a Tenants,
+    pub tenants: &'a dyn TenantConfigs,
     /// Makes ids that are unique for ever.
     pub new_id: &'a dyn Fn() -> String,
 }
