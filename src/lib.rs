@@ -2,3 +2,5 @@
 #![recursion_limit = "256"]
 pub mod aggregate;
 pub mod journal;
+pub mod runtime;
+pub mod store;
