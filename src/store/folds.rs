@@ -108,7 +108,6 @@ pub(super) trait Fold: Send + Sync {
 /// One aggregate's state.
 pub(super) trait FoldedState: Send {
     fn version(&self) -> u64;
-    fn seq(&self) -> u64;
     /// Takes a commit in; the fingerprint of its cause comes back, `None` if it is a commit of another kind.
     fn apply(&mut self, commit: &dyn AnyCommit, seq: u64) -> Option<Cause>;
     /// Writes the snapshot, as [`Kind::restore`](crate::aggregate::kind::Kind::restore) reads it, behind what is there.
@@ -153,10 +152,6 @@ impl<A: Aggregate> Fold for FoldOf<A> {
 impl<A: Aggregate> FoldedState for StateOf<A> {
     fn version(&self) -> u64 {
         self.tracked.version
-    }
-
-    fn seq(&self) -> u64 {
-        self.tracked.seq
     }
 
     fn apply(&mut self, commit: &dyn AnyCommit, seq: u64) -> Option<Cause> {

@@ -36,13 +36,13 @@ mod tests;
 mod timers;
 mod writer;
 
-pub use commit::{DecodedCommit, commit_id_of};
+pub use commit::{DecodedCommit, Header, commit_id_of};
 pub use database::StoreOptions;
 pub use entries::Entries;
 pub use error::StoreError;
 pub use folds::{Folds, List, Subject};
-pub use projection::{Batch, Checkpoint, Family, Projection, View};
-pub use reads::Store;
+pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View};
+pub use reads::{Store, StoreFigures};
 pub use settings::Settings;
 pub use timers::DueTimer;
 pub use writer::{ProjectionStatus, StoreWriter};
