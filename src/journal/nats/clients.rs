@@ -147,12 +147,12 @@ impl NatsJournal {
 
     /// Publishes a command and waits for its result. `None`: it is stored and will be decided, but not within `timeout`.
     pub async fn request_command(&self, command: Outgoing, timeout: Duration) -> Result<Option<Bytes>, JournalError> {
-        let Outgoing::Command { tenant, id, .. } = &command else {
+        let Outgoing::Command { tenant, source, key, id, payload } = &command else {
             return Err(JournalError::Refused("only a command has a result".into()));
         };
         // The server handles one connection's lines in order, so the subscription stands when the command arrives.
         let mut results = self.result_subscription(tenant, id).await?;
-        self.publish(command).await?;
+        self.publish_again(tenant, source, key, id, payload.clone()).await?;
         Ok(tokio::time::timeout(timeout, results.next()).await.ok().flatten().map(|message| message.payload))
     }
 
