@@ -78,6 +78,7 @@ pub enum LookUp {
 
 /// What follows from a commit. A pure function of the commit, computed again whenever needed.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most effects are replies, and none lives for long")]
 pub enum Effect {
     /// A reply to the customer.
     Reply(Outbound),
@@ -159,7 +160,7 @@ pub trait Aggregate: Send + Sync + 'static {
     fn refused(refused: CommandRefused) -> Self::Event;
 
     /// All events of a refused command: where the command brought something that must be given back, more than one.
-    fn refuse(_input: &Input<Self::Command>, refused: CommandRefused) -> Vec<Self::Event> {
+    fn refuse(_state: &Self::State, _input: &Input<Self::Command>, refused: CommandRefused) -> Vec<Self::Event> {
         vec![Self::refused(refused)]
     }
 
