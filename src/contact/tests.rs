@@ -355,6 +355,35 @@ fn a_lost_answer_is_asked_for_again_at_growing_intervals() {
     world.settle();
     world.assert_agreement();
     assert_eq!(Contact::deadlines(&world.state("app")), []);
+}
+
+#[test]
+fn a_repeated_request_does_not_bring_back_what_was_removed() {
+    let mut world = World::new(&[]);
+    world.seen("web", json!({}));
+    world.seen("app", json!({"os": "ios"}));
+    world.merge("app", "web").unwrap();
+    world.deliver(0);
+    world.queues.clear();
+    world.does(ActorKind::Agent, "web", json!({"type": "set_attributes", "attributes": {"os": null}}));
+    let [Deadline { timer, due }] = Contact::deadlines(&world.state("app"))[..] else { panic!("one deadline") };
+    world.does(ActorKind::Timer, "app", json!({"type": "timer_fired", "timer": timer, "due": due}));
+    world.settle();
+    world.assert_agreement();
+    assert_eq!(world.details("web").attributes.get("os"), None);
+}
+
+#[test]
+fn a_repeated_request_that_arrives_first_is_enough() {
+    let mut world = World::new(&[]);
+    world.seen("web", json!({}));
+    world.seen("app", json!({"os": "ios"}));
+    world.merge("app", "web").unwrap();
+    world.queues.clear();
+    let [Deadline { timer, due }] = Contact::deadlines(&world.state("app"))[..] else { panic!("one deadline") };
+    world.does(ActorKind::Timer, "app", json!({"type": "timer_fired", "timer": timer, "due": due}));
+    world.settle();
+    world.assert_agreement();
     assert_eq!(world.details("web").attributes["os"], json!("ios"));
 }
 
