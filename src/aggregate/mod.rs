@@ -78,6 +78,7 @@ pub enum LookUp {
 
 /// What follows from a commit. A pure function of the commit, computed again whenever needed.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most effects are replies, and none lives for long")]
 pub enum Effect {
     /// A reply to the customer.
     Reply(Outbound),
