@@ -24,9 +24,7 @@ use tokio::sync::mpsc;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("it should not take so long")
+    tokio::time::timeout(PATIENCE, future).await.expect("it should not take so long")
 }
 
 /// A client with somebody's credentials, as any program would connect.
@@ -65,10 +63,7 @@ impl Outsider {
     }
 
     async fn cannot_publish(&mut self, subject: &str) {
-        self.client
-            .publish(subject.to_owned(), Bytes::from("{}"))
-            .await
-            .unwrap();
+        self.client.publish(subject.to_owned(), Bytes::from("{}")).await.unwrap();
         self.denied("publish", subject).await;
     }
 
@@ -156,10 +151,7 @@ async fn reply(journal: &NatsJournal, tenant: &str, channel: &str, id: &str) {
 /// Makes an account and its consumer, as `kefu channel add` does.
 async fn account(server: &TestServer, journal: &NatsJournal, secret: Secret) -> Secret {
     let accounts = server.server.credentials().list().unwrap();
-    let account = accounts
-        .into_iter()
-        .find(|account| account.user == secret.user)
-        .unwrap();
+    let account = accounts.into_iter().find(|account| account.user == secret.user).unwrap();
     let consumer = journal.ensure_consumer_of(&account.user, &account.kind).await.unwrap();
     assert_eq!(consumer.as_deref(), Some(&*secret.consumer));
     // Making it twice is harmless.
@@ -169,10 +161,7 @@ async fn account(server: &TestServer, journal: &NatsJournal, secret: Secret) -> 
 }
 
 async fn pull_from(client: &Client, secret: &Secret) -> pull::Stream {
-    let stream = jetstream::new(client.clone())
-        .get_stream_no_info(&secret.stream)
-        .await
-        .unwrap();
+    let stream = jetstream::new(client.clone()).get_stream_no_info(&secret.stream).await.unwrap();
     let consumer: jetstream::consumer::PullConsumer = stream.get_consumer(&secret.consumer).await.unwrap();
     consumer.messages().await.unwrap()
 }
@@ -182,18 +171,8 @@ async fn an_adapter_can_do_its_work_and_nothing_else() {
     let server = TestServer::start().await;
     let journal = server.journal().await;
     let (credentials, subjects) = (server.server.credentials(), Subjects::default());
-    let secret = account(
-        &server,
-        &journal,
-        credentials.add_channel("demo", "web", &subjects).unwrap(),
-    )
-    .await;
-    let other = account(
-        &server,
-        &journal,
-        credentials.add_channel("demo", "sms", &subjects).unwrap(),
-    )
-    .await;
+    let secret = account(&server, &journal, credentials.add_channel("demo", "web", &subjects).unwrap()).await;
+    let other = account(&server, &journal, credentials.add_channel("demo", "sms", &subjects).unwrap()).await;
     for (tenant, channel) in [("demo", "web"), ("demo", "sms"), ("other", "web")] {
         reply(&journal, tenant, channel, "1").await;
     }
@@ -201,12 +180,7 @@ async fn an_adapter_can_do_its_work_and_nothing_else() {
 
     // What it can do: publish with acknowledgement, read and ack its own replies.
     let context = jetstream::new(adapter.client.clone());
-    let ack = context
-        .publish("kefu.in.demo.web.k", "hello".into())
-        .await
-        .unwrap()
-        .await
-        .unwrap();
+    let ack = context.publish("kefu.in.demo.web.k", "hello".into()).await.unwrap().await.unwrap();
     assert_eq!((&*ack.stream, ack.sequence), ("KEFU_INBOX", 1));
     let mut replies = pull_from(&adapter.client, &secret).await;
     let first = soon(replies.next()).await.unwrap().unwrap();
@@ -214,10 +188,7 @@ async fn an_adapter_can_do_its_work_and_nothing_else() {
     first.double_ack().await.unwrap();
     reply(&journal, "demo", "web", "2").await;
     let second = soon(replies.next()).await.unwrap().unwrap();
-    assert_eq!(
-        second.payload, "demo/web/2",
-        "only its own replies, and the first one not again"
-    );
+    assert_eq!(second.payload, "demo/web/2", "only its own replies, and the first one not again");
 
     // What it cannot.
     for subject in NOBODY_PUBLISHES {
@@ -245,10 +216,7 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
     }
     let secret = credentials.add_analyst("bob", Some("demo"), &subjects).unwrap();
     let secret = account(&server, &journal, secret).await;
-    let answers = journal
-        .serve_queries(|tenant, _, _| async move { Bytes::from(tenant) })
-        .await
-        .unwrap();
+    let answers = journal.serve_queries(|tenant, _, _| async move { Bytes::from(tenant) }).await.unwrap();
     let serving = tokio::spawn(answers);
     let mut analyst = Outsider::connect(&server, &secret).await;
 
@@ -257,10 +225,7 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
     let mut events = pull_from(&analyst.client, &secret).await;
     for expected in [1, 3] {
         let event = soon(events.next()).await.unwrap().unwrap();
-        assert_eq!(
-            (event.info().unwrap().stream_sequence, &event.payload[..]),
-            (expected, &b"demo"[..])
-        );
+        assert_eq!((event.info().unwrap().stream_sequence, &event.payload[..]), (expected, &b"demo"[..]));
         event.double_ack().await.unwrap();
     }
     drop(events);
@@ -268,11 +233,7 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
     let _: serde_json::Value = context.request(reset, &json!({ "seq": 2 })).await.unwrap();
     let mut events = pull_from(&analyst.client, &secret).await;
     let event = soon(events.next()).await.unwrap().unwrap();
-    assert_eq!(
-        event.info().unwrap().stream_sequence,
-        3,
-        "reading begins where it was reset to"
-    );
+    assert_eq!(event.info().unwrap().stream_sequence, 3, "reading begins where it was reset to");
     let answer = analyst.client.request("kefu.query.demo.show", "".into()).await.unwrap();
     assert_eq!(answer.payload, "demo");
     let last = "$JS.API.DIRECT.GET.KEFU_EVENTS.kefu.events.demo.conversation.k2";
@@ -290,9 +251,7 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
     // These name what they want in the body, where no permission sees it.
     analyst.cannot_publish("$JS.API.DIRECT.GET.KEFU_EVENTS").await;
     analyst.cannot_publish("$JS.API.STREAM.INFO.KEFU_EVENTS").await;
-    analyst
-        .cannot_publish("$JS.API.CONSUMER.RESET.KEFU_EVENTS.analyst=ann")
-        .await;
+    analyst.cannot_publish("$JS.API.CONSUMER.RESET.KEFU_EVENTS.analyst=ann").await;
     assert_eq!(journal.position().await.unwrap().last, 3);
     serving.abort();
     server.server.stop().await;
@@ -304,25 +263,16 @@ async fn an_analyst_of_all_tenants_reads_everything_and_changes_nothing() {
     let journal = server.journal().await;
     let (credentials, subjects) = (server.server.credentials(), Subjects::default());
     for tenant in ["demo", "other"] {
-        journal
-            .append(&subjects.events(tenant, "agent", "a"), 0, Bytes::from(tenant))
-            .await
-            .unwrap();
+        journal.append(&subjects.events(tenant, "agent", "a"), 0, Bytes::from(tenant)).await.unwrap();
     }
     let secret = credentials.add_analyst("eve", None, &subjects).unwrap();
     let secret = account(&server, &journal, secret).await;
     let mut analyst = Outsider::connect(&server, &secret).await;
     let events = pull_from(&analyst.client, &secret).await;
-    let found: Vec<_> = soon(events.take(2).map_ok(|event| event.payload.clone()).try_collect())
-        .await
-        .unwrap();
+    let found: Vec<_> = soon(events.take(2).map_ok(|event| event.payload.clone()).try_collect()).await.unwrap();
     assert_eq!(found, ["demo", "other"]);
     let get = json!({ "seq": 2 }).to_string();
-    let answer = analyst
-        .client
-        .request("$JS.API.DIRECT.GET.KEFU_EVENTS", get.into())
-        .await
-        .unwrap();
+    let answer = analyst.client.request("$JS.API.DIRECT.GET.KEFU_EVENTS", get.into()).await.unwrap();
     assert_eq!(answer.payload, "other");
     let own = "$JS.API.DIRECT.GET.KEFU_EVENTS.kefu.events.other.conversation.k";
     for subject in NOBODY_PUBLISHES.iter().filter(|subject| **subject != own) {
@@ -339,18 +289,8 @@ async fn what_is_revoked_ends_at_once() {
     let server = TestServer::start().await;
     let journal = server.journal().await;
     let (credentials, subjects) = (server.server.credentials(), Subjects::default());
-    let secret = account(
-        &server,
-        &journal,
-        credentials.add_channel("demo", "web", &subjects).unwrap(),
-    )
-    .await;
-    let kept = account(
-        &server,
-        &journal,
-        credentials.add_channel("demo", "sms", &subjects).unwrap(),
-    )
-    .await;
+    let secret = account(&server, &journal, credentials.add_channel("demo", "web", &subjects).unwrap()).await;
+    let kept = account(&server, &journal, credentials.add_channel("demo", "sms", &subjects).unwrap()).await;
     let again = credentials.add_channel("demo", "web", &subjects);
     assert!(matches!(again, Err(CredentialsError::Exists { .. })));
     let mut revoked = Outsider::connect(&server, &secret).await;
@@ -368,12 +308,7 @@ async fn what_is_revoked_ends_at_once() {
 
     // Nobody else is disturbed, and the same channel can have new credentials.
     let context = jetstream::new(other.client.clone());
-    context
-        .publish("kefu.in.demo.sms.k", "x".into())
-        .await
-        .unwrap()
-        .await
-        .unwrap();
+    context.publish("kefu.in.demo.sms.k", "x".into()).await.unwrap().await.unwrap();
     assert_eq!(journal.connection_events().borrow().lost, losses);
     let renewed = credentials.add_channel("demo", "web", &subjects).unwrap();
     server.server.reload().await.unwrap();

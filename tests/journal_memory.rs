@@ -14,10 +14,7 @@ use kefu::journal::{
 };
 
 fn core() -> MemoryCore {
-    MemoryCore::new(MemoryOptions {
-        partitions: 1,
-        ..Default::default()
-    })
+    MemoryCore::new(MemoryOptions { partitions: 1, ..Default::default() })
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -54,9 +51,7 @@ fn next(core: &mut MemoryCore, taken: Taken) -> Option<Delivery> {
 }
 
 fn drain(core: &mut MemoryCore, taken: Taken) -> Vec<String> {
-    std::iter::from_fn(|| next(core, taken))
-        .map(|d| String::from_utf8(d.payload.to_vec()).unwrap())
-        .collect()
+    std::iter::from_fn(|| next(core, taken)).map(|d| String::from_utf8(d.payload.to_vec()).unwrap()).collect()
 }
 
 fn unknown<T>(result: &Result<T, AppendError>) -> bool {
@@ -129,10 +124,7 @@ fn a_lost_ack_means_a_redelivery_to_the_next_owner() {
     assert!(core.ack(&held[1].ack, AckFault::None));
     let second = core.take_over(0, 2, 10).unwrap();
     assert!(matches!(core.next(first, Queue::Inbox), Next::Ended));
-    assert!(
-        !core.ack(&held[2].ack, AckFault::None),
-        "a former owner's ack does not count"
-    );
+    assert!(!core.ack(&held[2].ack, AckFault::None), "a former owner's ack does not count");
     assert_eq!(drain(&mut core, second), ["1", "3"]);
 }
 
@@ -157,13 +149,7 @@ fn a_stale_history_lacks_the_newest_commits_of_the_log() {
     for (key, expected) in [("a", 0), ("b", 0), ("a", 1), ("b", 2)] {
         append(&mut core, key, expected, AppendFault::None).unwrap();
     }
-    let seqs = |stale| {
-        core.history(&subject("a"), 0, stale)
-            .unwrap()
-            .iter()
-            .map(|c| c.seq)
-            .collect::<Vec<_>>()
-    };
+    let seqs = |stale| core.history(&subject("a"), 0, stale).unwrap().iter().map(|c| c.seq).collect::<Vec<_>>();
     assert_eq!(seqs(0), [1, 3]);
     assert_eq!(seqs(1), [1, 3]);
     assert_eq!(seqs(2), [1]);
@@ -178,10 +164,7 @@ fn a_rolled_back_log_grows_again_under_the_same_sequences() {
     }
     let identity = core.position().unwrap().identity;
     core.rollback(MemoryStream::Events, 1);
-    assert_eq!(
-        (core.position().unwrap().last, core.last(&subject("b")).unwrap()),
-        (1, None)
-    );
+    assert_eq!((core.position().unwrap().last, core.last(&subject("b")).unwrap()), (1, None));
     assert_eq!(append(&mut core, "a", 2, AppendFault::None), Err(AppendError::Conflict));
     assert_eq!(append(&mut core, "a", 1, AppendFault::None), Ok(2));
     assert_eq!(core.position().unwrap().identity, identity);
@@ -215,16 +198,8 @@ fn a_restarted_server_forgets_the_ids_of_what_was_worked_off() {
     assert_eq!(inbound(&mut core, at(1), "1", PublishFault::None), Ok(1), "a duplicate");
     core.restart();
     assert!(matches!(core.next(taken, Queue::Inbox), Next::Ended));
-    assert_eq!(
-        inbound(&mut core, at(2), "2", PublishFault::None),
-        Ok(2),
-        "still stored, still known"
-    );
-    assert_eq!(
-        inbound(&mut core, at(2), "1", PublishFault::None),
-        Ok(3),
-        "a new message"
-    );
+    assert_eq!(inbound(&mut core, at(2), "2", PublishFault::None), Ok(2), "still stored, still known");
+    assert_eq!(inbound(&mut core, at(2), "1", PublishFault::None), Ok(3), "a new message");
 }
 
 #[test]
@@ -242,11 +217,7 @@ fn a_rolled_back_queue_loses_its_end_and_may_regain_what_was_acked() {
     core.restore_acked(Queue::Inbox, 1);
     let taken = core.take_over(0, 2, 10).unwrap();
     assert_eq!(drain(&mut core, taken), ["2"]);
-    assert_eq!(
-        inbound(&mut core, at(1), "3", PublishFault::None),
-        Ok(3),
-        "its id went with it"
-    );
+    assert_eq!(inbound(&mut core, at(1), "3", PublishFault::None), Ok(3), "its id went with it");
 }
 
 #[test]
@@ -258,11 +229,7 @@ fn an_absent_server_answers_nothing_and_ends_what_was_owned() {
     core.set_available(false);
     assert!(core.position().unwrap_err().is_transient());
     assert!(unknown(&append(&mut core, "a", 0, AppendFault::None)));
-    assert!(
-        inbound(&mut core, at(0), "2", PublishFault::None)
-            .unwrap_err()
-            .is_transient()
-    );
+    assert!(inbound(&mut core, at(0), "2", PublishFault::None).unwrap_err().is_transient());
     assert!(core.take_over(0, 2, 10).is_err());
     core.set_available(true);
     assert!(!core.ack(&held.ack, AckFault::None));
@@ -272,15 +239,10 @@ fn an_absent_server_answers_nothing_and_ends_what_was_owned() {
 
 #[test]
 fn the_inbox_has_the_bounds_of_the_real_one() {
-    let options = MemoryOptions {
-        inbox_messages: 2,
-        inbox_messages_per_subject: 1,
-        ..Default::default()
-    };
+    let options = MemoryOptions { inbox_messages: 2, inbox_messages_per_subject: 1, ..Default::default() };
     let mut core = MemoryCore::new(options);
     let mut send = |key: &str, id: &str| {
-        core.publish_inbound(at(0), "t", "web", key, id, Bytes::new(), PublishFault::None)
-            .map_err(|e| e.to_string())
+        core.publish_inbound(at(0), "t", "web", key, id, Bytes::new(), PublishFault::None).map_err(|e| e.to_string())
     };
     send("a", "1").unwrap();
     assert!(send("a", "2").unwrap_err().contains("thread"));
@@ -294,9 +256,7 @@ async fn injected_faults_hit_the_next_call_of_their_kind() {
     journal.inject(Fault::StaleHistory(1));
     journal.inject(Fault::Append(AppendFault::AckLost));
     journal.inject(Fault::Unavailable);
-    assert!(unknown(
-        &journal.append(&subject("a"), 0, Bytes::from_static(b"{}")).await
-    ));
+    assert!(unknown(&journal.append(&subject("a"), 0, Bytes::from_static(b"{}")).await));
     assert!(journal.last(&subject("a")).await.is_err());
     assert!(journal.last(&subject("a")).await.unwrap().is_some());
     assert_eq!(journal.history(&subject("a"), 0).await.unwrap().len(), 0);

@@ -21,9 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("it should not take so long")
+    tokio::time::timeout(PATIENCE, future).await.expect("it should not take so long")
 }
 
 fn subject(key: &str) -> String {
@@ -33,19 +31,11 @@ fn subject(key: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_are_those_of_the_server() {
     let server = TestServer::start().await;
-    let journal = server
-        .journal_with(StreamOptions {
-            partitions: Some(7),
-            ..Default::default()
-        })
-        .await;
+    let journal = server.journal_with(StreamOptions { partitions: Some(7), ..Default::default() }).await;
     let names = (0..300).map(|n| (format!("tenant{}", n % 13), format!("{:032x}", n * 0x9e37_79b9_u64)));
     let mut expected = vec![0; 7];
     for (tenant, key) in names {
-        journal
-            .publish_inbound(&tenant, "web", &key, "1", Bytes::new())
-            .await
-            .unwrap();
+        journal.publish_inbound(&tenant, "web", &key, "1", Bytes::new()).await.unwrap();
         expected[usize::from(subjects::partition(&tenant, &key, 7))] += 1;
     }
     for (partition, count) in expected.into_iter().enumerate() {
@@ -62,30 +52,14 @@ async fn partitions_are_those_of_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_number_of_partitions_is_fixed() {
     let server = TestServer::start().await;
-    let journal = server
-        .journal_with(StreamOptions {
-            partitions: Some(4),
-            ..Default::default()
-        })
-        .await;
+    let journal = server.journal_with(StreamOptions { partitions: Some(4), ..Default::default() }).await;
     assert_eq!(journal.partitions(), 4);
     assert_eq!(server.journal().await.partitions(), 4, "read back when not asked for");
-    let other = StreamOptions {
-        partitions: Some(8),
-        ..Default::default()
-    };
-    let error = NatsJournal::open(server.server.connect_options(), other)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, JournalError::Misconfigured(text) if text.contains("4") && text.contains("8")),
-        "{error}"
-    );
+    let other = StreamOptions { partitions: Some(8), ..Default::default() };
+    let error = NatsJournal::open(server.server.connect_options(), other).await.unwrap_err();
+    assert!(matches!(&error, JournalError::Misconfigured(text) if text.contains("4") && text.contains("8")), "{error}");
     // Another prefix is another installation on the same server.
-    let other = StreamOptions {
-        subjects: Subjects::new("shop").unwrap(),
-        ..Default::default()
-    };
+    let other = StreamOptions { subjects: Subjects::new("shop").unwrap(), ..Default::default() };
     assert_eq!(server.journal_with(other).await.partitions(), 16);
     server.server.stop().await;
 }
@@ -105,27 +79,15 @@ async fn a_stream_that_differs_is_an_error_that_says_how_to_mend_it() {
     context.create_stream(foreign.clone()).await.unwrap();
     let opened = NatsJournal::open(server.server.connect_options(), StreamOptions::default()).await;
     let error = opened.unwrap_err().to_string();
-    for part in [
-        "KEFU_EVENTS",
-        "max_age",
-        "3600s",
-        "nats stream edit KEFU_EVENTS --max-age",
-    ] {
+    for part in ["KEFU_EVENTS", "max_age", "3600s", "nats stream edit KEFU_EVENTS --max-age"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
     // What does not matter is accepted, and left as it is.
-    let mended = async_nats::jetstream::stream::Config {
-        max_age: Duration::ZERO,
-        ..foreign
-    };
+    let mended = async_nats::jetstream::stream::Config { max_age: Duration::ZERO, ..foreign };
     context.update_stream(mended).await.unwrap();
     server.journal().await;
     let info = context.get_stream("KEFU_EVENTS").await.unwrap();
-    assert_eq!(
-        info.cached_info().config.compression,
-        Some(Compression::None),
-        "an existing stream is not changed"
-    );
+    assert_eq!(info.cached_info().config.compression, Some(Compression::None), "an existing stream is not changed");
     server.server.stop().await;
 }
 
@@ -180,34 +142,20 @@ async fn what_cannot_be_reached_or_entered_says_so() {
     assert!(error.to_string().contains("KEFU_INBOX"), "{error}");
     let url = server.server.url();
     server.server.stop().await;
-    let error = NatsJournal::open(ConnectOptions::new(url), StreamOptions::default())
-        .await
-        .unwrap_err();
+    let error = NatsJournal::open(ConnectOptions::new(url), StreamOptions::default()).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_inbox_refuses_loudly_and_says_which_bound() {
     let server = TestServer::start().await;
-    let inbox = InboxBounds {
-        messages: 5,
-        messages_per_subject: 2,
-        ..InboxBounds::default()
-    };
-    let journal = server
-        .journal_with(StreamOptions {
-            inbox,
-            ..Default::default()
-        })
-        .await;
+    let inbox = InboxBounds { messages: 5, messages_per_subject: 2, ..InboxBounds::default() };
+    let journal = server.journal_with(StreamOptions { inbox, ..Default::default() }).await;
     let send = async |key: &str, id: &str| journal.publish_inbound("t", "web", key, id, Bytes::from("x")).await;
     send("a", "1").await.unwrap();
     send("a", "2").await.unwrap();
     let error = send("a", "3").await.unwrap_err().to_string();
-    assert!(
-        error.contains("thread") && error.contains("max_msgs_per_subject"),
-        "{error}"
-    );
+    assert!(error.contains("thread") && error.contains("max_msgs_per_subject"), "{error}");
     for key in ["b", "c", "d"] {
         send(key, "1").await.unwrap();
     }
@@ -234,21 +182,12 @@ async fn history_does_without_direct_gets() {
     let journal = server.journal().await;
     let mut last = 0;
     for n in 0..50 {
-        last = journal
-            .append(&subject("a"), last, Bytes::from(n.to_string()))
-            .await
-            .unwrap();
+        last = journal.append(&subject("a"), last, Bytes::from(n.to_string())).await.unwrap();
     }
     let by_direct_get = journal.history(&subject("a"), 10).await.unwrap();
     assert_eq!(by_direct_get.len(), 40);
     let context = async_nats::jetstream::new(raw(&server.server).await);
-    let mut config = context
-        .get_stream("KEFU_EVENTS")
-        .await
-        .unwrap()
-        .cached_info()
-        .config
-        .clone();
+    let mut config = context.get_stream("KEFU_EVENTS").await.unwrap().cached_info().config.clone();
     config.allow_direct = false;
     context.update_stream(config).await.unwrap();
     assert_eq!(soon(journal.history(&subject("a"), 10)).await.unwrap(), by_direct_get);
@@ -264,14 +203,7 @@ async fn an_archived_log_begins_later_and_expects_nothing() {
         journal.append(&subject(key), 0, Bytes::from("x")).await.unwrap();
     }
     let context = async_nats::jetstream::new(raw(&server.server).await);
-    context
-        .get_stream("KEFU_EVENTS")
-        .await
-        .unwrap()
-        .purge()
-        .sequence(3)
-        .await
-        .unwrap();
+    context.get_stream("KEFU_EVENTS").await.unwrap().purge().sequence(3).await.unwrap();
     let position = journal.position().await.unwrap();
     assert_eq!((position.first, position.last), (3, 3));
     assert_eq!(journal.append(&subject("a"), 0, Bytes::from("y")).await, Ok(4));
@@ -317,14 +249,7 @@ async fn a_command_hears_its_result() {
     let decide = tokio::spawn(async move {
         let delivery = deliveries.next().await.unwrap();
         let id = String::from_utf8(delivery.payload.to_vec()).unwrap();
-        engine
-            .publish(Outgoing::Result {
-                tenant: "t".into(),
-                id,
-                payload: Bytes::from("done"),
-            })
-            .await
-            .unwrap();
+        engine.publish(Outgoing::Result { tenant: "t".into(), id, payload: Bytes::from("done") }).await.unwrap();
         engine.ack(&delivery.ack).await.unwrap();
         deliveries
     });
@@ -378,11 +303,7 @@ async fn the_outbox_can_be_read_from_any_point() {
     let mut web = journal.outbox("t", Some("web"), OutboxStart::After(0)).await.unwrap();
     let mut new = journal.outbox("t", Some("web"), OutboxStart::New).await.unwrap();
     journal.publish(reply("web", "3")).await.unwrap();
-    for (stream, expected) in [
-        (&mut all, vec!["1", "2", "3"]),
-        (&mut web, vec!["1", "3"]),
-        (&mut new, vec!["3"]),
-    ] {
+    for (stream, expected) in [(&mut all, vec!["1", "2", "3"]), (&mut web, vec!["1", "3"]), (&mut new, vec!["3"])] {
         for id in expected {
             let record = soon(stream.next()).await.unwrap().unwrap();
             assert_eq!(record.payload, id);
@@ -430,10 +351,7 @@ async fn files_come_back_as_they_were() {
     let server = TestServer::start().await;
     let journal = server.journal().await;
     let data: Vec<u8> = (0..400_000_u32).flat_map(u32::to_le_bytes).collect();
-    let stored = journal
-        .put_file("t/pictures/1.png", "image/png", &mut &data[..])
-        .await
-        .unwrap();
+    let stored = journal.put_file("t/pictures/1.png", "image/png", &mut &data[..]).await.unwrap();
     assert_eq!(stored.size, data.len() as u64);
     let (found, mut reader) = journal.get_file("t/pictures/1.png").await.unwrap().unwrap();
     assert_eq!(found, stored);

@@ -28,9 +28,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("it should not take so long")
+    tokio::time::timeout(PATIENCE, future).await.expect("it should not take so long")
 }
 
 fn subject(key: &str) -> String {
@@ -52,10 +50,7 @@ async fn a_second_kefu_on_the_same_directory_is_refused() {
     let server = TestServer::start().await;
     let error = ManagedServer::start(options(&server.data)).await.unwrap_err();
     let pid = std::process::id();
-    assert!(
-        matches!(error, ServerError::AlreadyRunning { pid: Some(found), .. } if found == pid),
-        "{error}"
-    );
+    assert!(matches!(error, ServerError::AlreadyRunning { pid: Some(found), .. } if found == pid), "{error}");
     assert!(error.to_string().contains(&pid.to_string()), "{error}");
     // The first one is not disturbed.
     server.journal().await;
@@ -69,21 +64,12 @@ async fn a_port_that_is_taken_is_an_error_only_if_it_was_asked_for() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let data = tempfile::tempdir().unwrap();
-    let exactly = server::ServerOptions {
-        port: Port::Exactly(port),
-        ..options(&data)
-    };
+    let exactly = server::ServerOptions { port: Port::Exactly(port), ..options(&data) };
     let error = ManagedServer::start(exactly).await.unwrap_err();
-    assert!(
-        matches!(error, ServerError::PortInUse { port: found } if found == port),
-        "{error}"
-    );
+    assert!(matches!(error, ServerError::PortInUse { port: found } if found == port), "{error}");
     // If 4222 cannot be bound here, somebody else has it, which is as good.
     let _default = std::net::TcpListener::bind("127.0.0.1:4222");
-    let preferred = server::ServerOptions {
-        port: Port::Preferred,
-        ..options(&data)
-    };
+    let preferred = server::ServerOptions { port: Port::Preferred, ..options(&data) };
     let server = ManagedServer::start(preferred).await.unwrap();
     assert_ne!(server.port(), 4222);
     server.stop().await;
@@ -93,12 +79,7 @@ async fn a_port_that_is_taken_is_an_error_only_if_it_was_asked_for() {
 async fn a_missing_program_says_where_it_was_looked_for() {
     let data = tempfile::tempdir().unwrap();
     let program = Some(data.path().join("no-such-server"));
-    let error = ManagedServer::start(server::ServerOptions {
-        program,
-        ..options(&data)
-    })
-    .await
-    .unwrap_err();
+    let error = ManagedServer::start(server::ServerOptions { program, ..options(&data) }).await.unwrap_err();
     assert!(error.to_string().contains("no-such-server"), "{error}");
 }
 
@@ -108,15 +89,9 @@ async fn a_killed_server_comes_back_with_everything_and_readers_heal() {
     let journal = server.journal().await;
     let mut last = 0;
     for n in 0..100 {
-        last = journal
-            .append(&subject("a"), last, Bytes::from(n.to_string()))
-            .await
-            .unwrap();
+        last = journal.append(&subject("a"), last, Bytes::from(n.to_string())).await.unwrap();
     }
-    journal
-        .publish_inbound("t", "web", "k", "1", Bytes::from("held"))
-        .await
-        .unwrap();
+    journal.publish_inbound("t", "web", "k", "1", Bytes::from("held")).await.unwrap();
     let partition = journal.partition("t", "k");
     let mut tail = journal.tail(0, None).await.unwrap();
     let mut deliveries = journal.take_over(partition, 1, 10).await.unwrap();
@@ -127,17 +102,9 @@ async fn a_killed_server_comes_back_with_everything_and_readers_heal() {
     let mut events = server.server.events();
     let mut connection = journal.connection_events();
     send_signal(server.server.pid().unwrap(), Signal::SIGKILL);
-    soon(events.wait_for(|event| matches!(event, ServerEvent::Started { starts: 2, .. })))
-        .await
-        .unwrap();
-    assert!(
-        soon(deliveries.next()).await.is_none(),
-        "an owner hears of a lost connection"
-    );
-    let back = soon(connection.wait_for(|state| state.connected && state.lost > 0))
-        .await
-        .unwrap()
-        .lost;
+    soon(events.wait_for(|event| matches!(event, ServerEvent::Started { starts: 2, .. }))).await.unwrap();
+    assert!(soon(deliveries.next()).await.is_none(), "an owner hears of a lost connection");
+    let back = soon(connection.wait_for(|state| state.connected && state.lost > 0)).await.unwrap().lost;
     assert!(back >= 1);
     assert_eq!(server.server.port(), port);
 
@@ -206,10 +173,7 @@ async fn helper_serve_until_killed() {
     let Some(data) = std::env::var_os("KEFU_TEST_DATA") else {
         return;
     };
-    let options = server::ServerOptions {
-        port: Port::Free,
-        ..server::ServerOptions::new(data)
-    };
+    let options = server::ServerOptions { port: Port::Free, ..server::ServerOptions::new(data) };
     let server = ManagedServer::start(options).await.unwrap();
     println!("\npid={}", server.pid().unwrap());
     std::future::pending::<()>().await;
@@ -226,15 +190,9 @@ async fn a_killed_kefu_takes_its_server_along() {
         .unwrap();
     let output = BufReader::new(kefu.stdout.take().unwrap());
     let found = tokio::task::spawn_blocking(move || {
-        output
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("pid=")?.parse::<u32>().ok())
+        output.lines().map_while(Result::ok).find_map(|line| line.strip_prefix("pid=")?.parse::<u32>().ok())
     });
-    let pid = soon(found)
-        .await
-        .unwrap()
-        .expect("the helper should say its server's process");
+    let pid = soon(found).await.unwrap().expect("the helper should say its server's process");
     assert!(is_running(pid));
     kefu.kill().unwrap();
     kefu.wait().unwrap();

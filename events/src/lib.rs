@@ -1,1 +1,34 @@
-//! events
+//! The public contract of kefu, and nothing else: what channel adapters, agents' tools and analysts may rely on.
+//!
+//! In reading order:
+//!
+//! - [`time`]: the one way in which times are written;
+//! - [`key`]: how subjects' tokens and the keys of conversations and contacts are made;
+//! - [`message`]: what customers send and receive;
+//! - [`envelope`]: commands, their results, and commits;
+//! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`]: the commands and events of each aggregate;
+//! - [`query`]: what can be asked, and how the answer looks;
+//! - [`upcast`]: how events of older versions stay readable;
+//! - [`schema`]: the generated JSON Schemas and the AsyncAPI document.
+//!
+//! This crate knows nothing of NATS, of RocksDB or of how decisions are taken, and imports nothing of kefu's.
+
+pub mod agent;
+pub mod contact;
+pub mod conversation;
+pub mod envelope;
+pub mod faq;
+pub mod key;
+pub mod message;
+pub mod query;
+pub mod schema;
+pub mod settings;
+pub mod time;
+pub mod upcast;
+
+pub use envelope::{
+    Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, CommandResult, Commit, QuarantineLifted,
+    Quarantined, Refusal, V,
+};
+pub use message::{Author, AuthorKind, Content, Inbound, Outbound, Sender};
+pub use time::Timestamp;

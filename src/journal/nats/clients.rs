@@ -122,33 +122,23 @@ impl NatsJournal {
         check(tenant, name)?;
         connect::connected(&self.inner.client)?;
         let request = async_nats::Request::new().payload(payload).timeout(Some(timeout));
-        let answer = self
-            .inner
-            .client
-            .send_request(self.inner.subjects.query(tenant, name), request)
-            .await;
-        answer
-            .map(|message| message.payload)
-            .map_err(|error| match error.kind() {
-                RequestErrorKind::NoResponders => {
-                    JournalError::Unavailable("no kefu answers queries here: is one running, and caught up?".into())
-                }
-                RequestErrorKind::TimedOut => JournalError::Unavailable(format!("no answer within {timeout:?}")),
-                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
-                    JournalError::Refused(chain(&error))
-                }
-                _ => JournalError::Unavailable(chain(&error)),
-            })
+        let answer = self.inner.client.send_request(self.inner.subjects.query(tenant, name), request).await;
+        answer.map(|message| message.payload).map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => {
+                JournalError::Unavailable("no kefu answers queries here: is one running, and caught up?".into())
+            }
+            RequestErrorKind::TimedOut => JournalError::Unavailable(format!("no answer within {timeout:?}")),
+            RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
+                JournalError::Refused(chain(&error))
+            }
+            _ => JournalError::Unavailable(chain(&error)),
+        })
     }
 
     /// Listens for the result of a command. Ask for it before the command is published: a result is sent once, and not
     /// kept for late listeners.
     pub async fn subscribe_result(&self, tenant: &str, id: &str) -> Result<BoxStream<'static, Bytes>, JournalError> {
-        Ok(self
-            .result_subscription(tenant, id)
-            .await?
-            .map(|message| message.payload)
-            .boxed())
+        Ok(self.result_subscription(tenant, id).await?.map(|message| message.payload).boxed())
     }
 
     async fn result_subscription(&self, tenant: &str, id: &str) -> Result<Subscriber, JournalError> {
@@ -167,11 +157,7 @@ impl NatsJournal {
         // The server handles one connection's lines in order, so the subscription stands when the command arrives.
         let mut results = self.result_subscription(tenant, id).await?;
         self.publish(command).await?;
-        Ok(tokio::time::timeout(timeout, results.next())
-            .await
-            .ok()
-            .flatten()
-            .map(|message| message.payload))
+        Ok(tokio::time::timeout(timeout, results.next()).await.ok().flatten().map(|message| message.payload))
     }
 
     /// Replies of one tenant, and of one channel or all.
@@ -192,14 +178,7 @@ impl NatsJournal {
         let replies = self.follow(&stream, Some(filter), after).await?;
         let records = replies.map_ok(move |reply| {
             let (tenant, channel, key) = subjects.parse_outbound(&reply.subject).unwrap_or_default();
-            OutboxRecord {
-                seq: reply.seq,
-                at: reply.at,
-                tenant,
-                channel,
-                key,
-                payload: reply.payload,
-            }
+            OutboxRecord { seq: reply.seq, at: reply.at, tenant, channel, key, payload: reply.payload }
         });
         Ok(records.boxed())
     }
@@ -231,10 +210,7 @@ impl NatsJournal {
 
     /// The same for a channel's adapter.
     pub async fn ensure_outbox_consumer(&self, tenant: &str, channel: &str) -> Result<String, JournalError> {
-        let kind = AccountKind::Channel {
-            tenant: tenant.to_owned(),
-            channel: channel.to_owned(),
-        };
+        let kind = AccountKind::Channel { tenant: tenant.to_owned(), channel: channel.to_owned() };
         let name = self.ensure_consumer_of(&format!("{tenant}.{channel}"), &kind).await?;
         Ok(name.unwrap_or_default())
     }
@@ -281,17 +257,11 @@ impl NatsJournal {
         check(tenant.unwrap_or("any"), "any")?;
         let stream = self.inner.subjects.rejected_stream();
         let pattern = self.inner.subjects.rejected(tenant.unwrap_or("*"), "*");
-        let messages = self
-            .direct_get(&stream, &pattern, from, limit)
-            .await
-            .map_err(|error| match error {
-                Unserved::Failed(error) => error,
-                Unserved::NotOffered => JournalError::Unavailable(format!("nobody answers for {stream}")),
-            })?;
-        Ok(messages
-            .into_iter()
-            .filter_map(|message| self.rejected_record(message))
-            .collect())
+        let messages = self.direct_get(&stream, &pattern, from, limit).await.map_err(|error| match error {
+            Unserved::Failed(error) => error,
+            Unserved::NotOffered => JournalError::Unavailable(format!("nobody answers for {stream}")),
+        })?;
+        Ok(messages.into_iter().filter_map(|message| self.rejected_record(message)).collect())
     }
 
     /// One refused input.
@@ -314,9 +284,8 @@ impl NatsJournal {
     /// Takes one refused input out, once it was replayed. Whether it was there.
     pub async fn rejected_delete(&self, seq: u64) -> Result<bool, JournalError> {
         let stream = self.inner.subjects.rejected_stream();
-        let answer: Result<serde_json::Value, _> = self
-            .api(format!("STREAM.MSG.DELETE.{stream}"), &json!({ "seq": seq }))
-            .await?;
+        let answer: Result<serde_json::Value, _> =
+            self.api(format!("STREAM.MSG.DELETE.{stream}"), &json!({ "seq": seq })).await?;
         match answer {
             Ok(_) => Ok(true),
             Err(error) if error.error_code() == ErrorCode(SEQUENCE_NOT_FOUND) || error.code() == 404 => Ok(false),
@@ -327,14 +296,7 @@ impl NatsJournal {
     fn rejected_record(&self, message: Direct) -> Option<RejectedRecord> {
         let (tenant, source) = self.inner.subjects.parse_rejected(&message.subject)?;
         let headers = own_headers(&message.headers);
-        Some(RejectedRecord {
-            seq: message.seq,
-            at: message.at,
-            tenant,
-            source,
-            headers,
-            payload: message.payload,
-        })
+        Some(RejectedRecord { seq: message.seq, at: message.at, tenant, source, headers, payload: message.payload })
     }
 
     /// A stream of this installation by name, for `doctor`: messages, bytes, first and last sequence and the like, as
@@ -348,8 +310,7 @@ impl NatsJournal {
 /// Headers without those that the server made.
 fn own_headers(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
     let own = headers.iter().filter(|(name, _)| !is_reserved(name.as_ref()));
-    own.filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string())))
-        .collect()
+    own.filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string()))).collect()
 }
 
 fn check(tenant: &str, other: &str) -> Result<(), JournalError> {

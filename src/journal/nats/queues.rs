@@ -91,13 +91,7 @@ impl NatsJournal {
         let subjects = &self.inner.subjects;
         let (inbox, commands) = future::try_join(
             self.own_queue(Queue::Inbox, subjects.inbox_stream(), partition, epoch, max_pending),
-            self.own_queue(
-                Queue::Commands,
-                subjects.commands_stream(),
-                partition,
-                epoch,
-                max_pending,
-            ),
+            self.own_queue(Queue::Commands, subjects.commands_stream(), partition, epoch, max_pending),
         )
         .await?;
         // An owner of one queue alone is no owner: the end of either ends both.
@@ -136,12 +130,7 @@ impl NatsJournal {
         };
         for _ in 0..ATTEMPTS {
             self.delete_consumers(&stream, &owned).await?;
-            match self
-                .inner
-                .api
-                .create_consumer_on_stream(config.clone(), stream.clone())
-                .await
-            {
+            match self.inner.api.create_consumer_on_stream(config.clone(), stream.clone()).await {
                 Ok(consumer) => return self.pull_from(queue, consumer, max_pending).await,
                 Err(error) => match error.kind() {
                     ConsumerErrorKind::JetStream(answer) if answer.error_code().0 == NOT_UNIQUE => {}
@@ -179,15 +168,8 @@ impl NatsJournal {
         consumer: jetstream::consumer::Consumer<pull::Config>,
         max_pending: usize,
     ) -> Result<BoxStream<'static, Delivery>, JournalError> {
-        let pull = consumer
-            .stream()
-            .max_messages_per_batch(max_pending.max(1))
-            .heartbeat(HEARTBEAT)
-            .expires(EXPIRES);
-        let messages = pull
-            .messages()
-            .await
-            .map_err(|error| JournalError::Unavailable(chain(&error)))?;
+        let pull = consumer.stream().max_messages_per_batch(max_pending.max(1)).heartbeat(HEARTBEAT).expires(EXPIRES);
+        let messages = pull.messages().await.map_err(|error| JournalError::Unavailable(chain(&error)))?;
         Ok(deliveries(queue, self.inner.subjects.clone(), messages).boxed())
     }
 

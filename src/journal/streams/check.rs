@@ -14,10 +14,7 @@ const LEASE_TTL_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_secs(
 
 /// Compares what matters, and says everything that differs and how to mend it.
 pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
-    let mut report = Report {
-        name: &found.name,
-        differences: Vec::new(),
-    };
+    let mut report = Report { name: &found.name, differences: Vec::new() };
     identity(&mut report, found, wanted);
     bounds(&mut report, found, wanted);
     ages(&mut report, found, wanted);
@@ -61,18 +58,8 @@ impl Report<'_> {
 
 /// What the stream is.
 fn identity(report: &mut Report<'_>, found: &Config, wanted: &Config) {
-    report.fixed(
-        found.retention == wanted.retention,
-        "retention",
-        &found.retention,
-        &wanted.retention,
-    );
-    report.fixed(
-        found.storage == wanted.storage,
-        "storage",
-        &found.storage,
-        &wanted.storage,
-    );
+    report.fixed(found.retention == wanted.retention, "retention", &found.retention, &wanted.retention);
+    report.fixed(found.storage == wanted.storage, "storage", &found.storage, &wanted.storage);
     report.fixed(!found.sealed, "sealed", &true, &false);
     report.fixed(found.mirror.is_none(), "mirror", &found.mirror.is_some(), &false);
     // Acknowledged before it is written: a killed server would lose what kefu was told is stored.
@@ -85,29 +72,18 @@ fn identity(report: &mut Report<'_>, found: &Config, wanted: &Config) {
         subjects.sort();
         subjects
     };
-    let flags: Vec<String> = wanted
-        .subjects
-        .iter()
-        .map(|subject| format!("--subjects '{subject}'"))
-        .collect();
+    let flags: Vec<String> = wanted.subjects.iter().map(|subject| format!("--subjects '{subject}'")).collect();
     let same = sorted(&found.subjects) == sorted(&wanted.subjects);
     report.editable(same, "subjects", &found.subjects, &wanted.subjects, &flags.join(" "));
 
     let flag = match &wanted.subject_transform {
-        Some(transform) => format!(
-            "--transform-source '{}' --transform-destination '{}'",
-            transform.source, transform.destination
-        ),
+        Some(transform) => {
+            format!("--transform-source '{}' --transform-destination '{}'", transform.source, transform.destination)
+        }
         None => "--no-transform".into(),
     };
     let same = found.subject_transform == wanted.subject_transform;
-    report.editable(
-        same,
-        "subject_transform",
-        &found.subject_transform,
-        &wanted.subject_transform,
-        &flag,
-    );
+    report.editable(same, "subject_transform", &found.subject_transform, &wanted.subject_transform, &flag);
     let direct = found.allow_direct || !wanted.allow_direct;
     report.editable(direct, "allow_direct", &false, &true, "--allow-direct");
     let rollup = found.allow_rollup || !wanted.allow_rollup;
@@ -123,24 +99,12 @@ fn bounds(report: &mut Report<'_>, found: &Config, wanted: &Config) {
         // Nothing of this stream may be dropped to make room for something else.
         let (messages, subject) = (found.max_messages, found.max_messages_per_subject);
         report.editable(messages < 1, "max_msgs", &messages, &-1, "--max-msgs=-1");
-        report.editable(
-            subject < 1,
-            "max_msgs_per_subject",
-            &subject,
-            &-1,
-            "--max-msgs-per-subject=-1",
-        );
+        report.editable(subject < 1, "max_msgs_per_subject", &subject, &-1, "--max-msgs-per-subject=-1");
         let fits = found.max_bytes < 1 || refuses;
         report.editable(fits, "discard", &found.discard, &DiscardPolicy::New, "--discard=new");
     }
     let per_subject = found.discard_new_per_subject || !wanted.discard_new_per_subject;
-    report.editable(
-        per_subject,
-        "discard_new_per_subject",
-        &false,
-        &true,
-        "--discard-per-subject",
-    );
+    report.editable(per_subject, "discard_new_per_subject", &false, &true, "--discard-per-subject");
 
     let bounded = found.max_messages > 0 || wanted.max_messages < 1;
     let flag = format!("--max-msgs={}", wanted.max_messages);
@@ -149,13 +113,7 @@ fn bounds(report: &mut Report<'_>, found: &Config, wanted: &Config) {
     let (has, needs) = (found.max_messages_per_subject, wanted.max_messages_per_subject);
     // One means "the last one of each", which a bucket lives by; any other number is only a bound.
     let fits = if needs == 1 { has == 1 } else { needs < 1 || has > 0 };
-    report.editable(
-        fits,
-        "max_msgs_per_subject",
-        &has,
-        &needs,
-        &format!("--max-msgs-per-subject={needs}"),
-    );
+    report.editable(fits, "max_msgs_per_subject", &has, &needs, &format!("--max-msgs-per-subject={needs}"));
 
     let (has, needs) = (found.max_message_size, wanted.max_message_size);
     let fits = if needs > 0 { has >= needs } else { has < 1 };
@@ -171,13 +129,7 @@ fn bounds(report: &mut Report<'_>, found: &Config, wanted: &Config) {
 /// How long things live.
 fn ages(report: &mut Report<'_>, found: &Config, wanted: &Config) {
     if wanted.max_age.is_zero() {
-        report.editable(
-            found.max_age.is_zero(),
-            "max_age",
-            &found.max_age,
-            &"none",
-            "--max-age=0",
-        );
+        report.editable(found.max_age.is_zero(), "max_age", &found.max_age, &"none", "--max-age=0");
     } else if wanted.max_messages_per_subject == 1 {
         let fits = LEASE_TTL_RANGE.contains(&found.max_age);
         report.editable(fits, "max_age", &found.max_age, &LEASE_TTL_RANGE, "--max-age=2s");

@@ -60,12 +60,7 @@ pub struct InboxBounds {
 
 impl Default for InboxBounds {
     fn default() -> Self {
-        Self {
-            messages: 1_000_000,
-            messages_per_subject: 1_000,
-            bytes: 1 << 30,
-            message_bytes: 512 << 10,
-        }
+        Self { messages: 1_000_000, messages_per_subject: 1_000, bytes: 1 << 30, message_bytes: 512 << 10 }
     }
 }
 
@@ -109,17 +104,9 @@ struct StreamState {
 impl StreamInfo {
     pub fn position(&self) -> LogPosition {
         let last = self.state.last_seq;
-        let first = if self.state.messages == 0 {
-            last + 1
-        } else {
-            self.state.first_seq
-        };
+        let first = if self.state.messages == 0 { last + 1 } else { self.state.first_seq };
         let nanos = self.created.timestamp_nanos_opt().unwrap_or_default();
-        LogPosition {
-            identity: nanos.to_string(),
-            first,
-            last,
-        }
+        LogPosition { identity: nanos.to_string(), first, last }
     }
 }
 
@@ -181,10 +168,7 @@ pub(super) async fn inspect(context: &Context, subjects: &Subjects) -> Result<Fa
     let inbox = find(context, &name).await?.ok_or_else(|| missing(&name))?;
     let name = owners_stream(subjects);
     let owners = find(context, &name).await?.ok_or_else(|| missing(&name))?;
-    Ok(Facts {
-        partitions: partitions_of(&inbox)?,
-        lease_ttl: owners.max_age,
-    })
+    Ok(Facts { partitions: partitions_of(&inbox)?, lease_ttl: owners.max_age })
 }
 
 async fn find(context: &Context, name: &str) -> Result<Option<Config>, JournalError> {
@@ -202,23 +186,17 @@ async fn create(context: &Context, wanted: &Config) -> Result<Config, JournalErr
             Ok(info.config)
         }
         // Another node made it at the same moment.
-        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => find(context, &wanted.name)
-            .await?
-            .ok_or_else(|| no_jetstream(&wanted.name, &error)),
+        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => {
+            find(context, &wanted.name).await?.ok_or_else(|| no_jetstream(&wanted.name, &error))
+        }
         Err(error) => {
             let hint = match error.error_code() {
                 ErrorCode(STORAGE_EXCEEDED) => {
-                    format!(
-                        ". It reserves {} bytes: make room on the disk, or lower the bound",
-                        wanted.max_bytes
-                    )
+                    format!(". It reserves {} bytes: make room on the disk, or lower the bound", wanted.max_bytes)
                 }
                 _ => String::new(),
             };
-            Err(JournalError::Refused(format!(
-                "the stream {} cannot be made: {error}{hint}",
-                wanted.name
-            )))
+            Err(JournalError::Refused(format!("the stream {} cannot be made: {error}{hint}", wanted.name)))
         }
     }
 }
@@ -268,10 +246,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
             retention: RetentionPolicy::WorkQueue,
             // Full means that the publisher hears of it, not that the oldest message is dropped.
             discard: DiscardPolicy::New,
-            subject_transform: Some(SubjectTransform {
-                source: source.clone(),
-                destination,
-            }),
+            subject_transform: Some(SubjectTransform { source: source.clone(), destination }),
             ..base(name, source)
         }
     };
@@ -339,10 +314,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
 
 /// The P in `{{partition(P,1,3)}}` of a work queue's transform.
 fn partitions_of(found: &Config) -> Result<u16, JournalError> {
-    let destination = found
-        .subject_transform
-        .as_ref()
-        .map(|transform| &*transform.destination);
+    let destination = found.subject_transform.as_ref().map(|transform| &*transform.destination);
     let number = destination
         .and_then(|destination| destination.split_once("{{partition("))
         .and_then(|(_, rest)| rest.split_once(",1,3)}}"))
@@ -390,11 +362,7 @@ mod tests {
         }
         // A server that fills in what was left out changes nothing.
         let inbox = config("KEFU_INBOX");
-        let told = Config {
-            compression: Some(Compression::None),
-            max_message_size: 1 << 20,
-            ..inbox.clone()
-        };
+        let told = Config { compression: Some(Compression::None), max_message_size: 1 << 20, ..inbox.clone() };
         assert_eq!(check(&told, &inbox), Ok(()));
     }
 
@@ -409,28 +377,10 @@ mod tests {
     #[test]
     fn a_raised_bound_is_accepted_and_a_missing_one_is_not() {
         let inbox = config("KEFU_INBOX");
-        let raised = Config {
-            max_messages: 5_000_000,
-            num_replicas: 3,
-            max_bytes: -1,
-            ..inbox.clone()
-        };
+        let raised = Config { max_messages: 5_000_000, num_replicas: 3, max_bytes: -1, ..inbox.clone() };
         assert_eq!(check(&raised, &inbox), Ok(()));
-        let error = check(
-            &Config {
-                max_messages: -1,
-                ..inbox.clone()
-            },
-            &inbox,
-        )
-        .unwrap_err()
-        .to_string();
-        for part in [
-            "KEFU_INBOX",
-            "max_msgs",
-            "-1",
-            "nats stream edit KEFU_INBOX --max-msgs=1000000",
-        ] {
+        let error = check(&Config { max_messages: -1, ..inbox.clone() }, &inbox).unwrap_err().to_string();
+        for part in ["KEFU_INBOX", "max_msgs", "-1", "nats stream edit KEFU_INBOX --max-msgs=1000000"] {
             assert!(error.contains(part), "{error}");
         }
     }
@@ -438,41 +388,10 @@ mod tests {
     #[test]
     fn a_log_that_forgets_is_an_error() {
         let events = config("KEFU_EVENTS");
-        assert!(
-            check(
-                &Config {
-                    max_age: Duration::from_secs(60),
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_messages: 10,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_bytes: 1 << 40,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        let full = Config {
-            max_bytes: 1 << 40,
-            discard: DiscardPolicy::New,
-            ..events.clone()
-        };
+        assert!(check(&Config { max_age: Duration::from_secs(60), ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_messages: 10, ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_bytes: 1 << 40, ..events.clone() }, &events).is_err());
+        let full = Config { max_bytes: 1 << 40, discard: DiscardPolicy::New, ..events.clone() };
         assert_eq!(check(&full, &events), Ok(()));
     }
 }

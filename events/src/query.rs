@@ -1,0 +1,58 @@
+//! Queries: NATS requests on `kefu.query.<tenant>.<name>`, answered by any node that is caught up.
+//!
+//! The request is the query's parameters as a JSON object (an empty body is an empty object). The response is
+//! `{"ok": …}` or `{"error": {"code", "message"}}`. Lists are paged: `next`, if present, is the `after` of the next page.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// In the place of the tenant, for queries about all of them or about the node. No tenant may begin with an underscore.
+pub const ALL_TENANTS: &str = "_all";
+
+/// Names of the queries, as they stand in the subject.
+pub mod name {
+    /// State of one conversation: `{key}` or `{channel, thread}`.
+    pub const CONVERSATION: &str = "conversation";
+    /// Conversations, the last active first: `{phase?, channel?, agent?, after?, limit?}`.
+    pub const CONVERSATIONS: &str = "conversations";
+    /// State of one contact: `{key}` or `{channel, sender}`.
+    pub const CONTACT: &str = "contact";
+    /// Contacts by attribute, tag or channel: `{attribute?, value?, after?, limit?}`.
+    pub const CONTACTS: &str = "contacts";
+    /// One settings document with its earlier versions: `{document}`.
+    pub const SETTINGS: &str = "settings";
+    /// Names of a tenant's settings documents.
+    pub const DOCUMENTS: &str = "documents";
+    /// All tenants.
+    pub const TENANTS: &str = "tenants";
+    /// This node's own state: position, lag, partitions, store.
+    pub const STATUS: &str = "status";
+}
+
+/// What a query answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryResponse {
+    /// The answer.
+    Ok(Value),
+    /// Why there is none.
+    Error(QueryError),
+}
+
+/// Why a query has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct QueryError {
+    /// Stable, for programs: `not_found`, `invalid`, `not_ready`, `unknown_query`, `internal`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl QueryError {
+    /// An error with this code and message.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
