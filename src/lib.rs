@@ -1,2 +1,8 @@
 //! kefu: an event-sourced customer-service engine.
+pub mod aggregate;
+pub mod contact;
+pub mod conversation;
 pub mod journal;
+pub mod runtime;
+pub mod settings;
+pub mod store;

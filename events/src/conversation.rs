@@ -168,6 +168,9 @@ pub enum ConversationCommand {
         /// The offer, from `offer_made`; the open one if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offer: Option<String>,
+        /// The agent's name as customers may see it; the agent's id stands in for it if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     },
     /// The agent does not take it.
     Reject {
@@ -213,7 +216,7 @@ pub enum ConversationCommand {
         /// Version of this command.
         v: V<1>,
     },
-    /// End the hold.
+    /// End the hold, or take the talk up again out of wrap-up.
     Resume {
         /// Version of this command.
         v: V<1>,
@@ -361,6 +364,8 @@ pub enum ConversationEvent {
     CustomerChanged {
         /// Version of this event.
         v: V<1>,
+        /// The channel's name.
+        channel: String,
         /// Who writes now.
         sender: Sender,
         /// What the channel knows now.
@@ -498,6 +503,9 @@ pub enum ConversationEvent {
         v: V<1>,
         /// Why.
         reason: HandoffReason,
+        /// The queue that was asked for, if one was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<String>,
         /// For whoever takes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
@@ -513,6 +521,9 @@ pub enum ConversationEvent {
         /// For this agent only, after a transfer to one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<String>,
+        /// It is given up then, if nobody has taken it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        abandon_at: Option<Timestamp>,
     },
     /// It was offered to an agent.
     OfferMade {
@@ -539,6 +550,9 @@ pub enum ConversationEvent {
         offer: String,
         /// Who.
         agent: String,
+        /// The agent's name as customers may see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
         /// The reservation, now an occupied slot.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reservation: Option<String>,
@@ -583,6 +597,15 @@ pub enum ConversationEvent {
         reservation: Option<String>,
         /// Why.
         reason: RescindReason,
+    },
+    /// An offer was refused (`command_refused` says why) whose slot had been reserved: it is given back.
+    OfferRefused {
+        /// Version of this event.
+        v: V<1>,
+        /// To whom it was to be offered.
+        agent: String,
+        /// The reservation, to be released.
+        reservation: String,
     },
     /// The agent put the customer on hold.
     Held {
@@ -675,10 +698,20 @@ pub enum ConversationEvent {
         /// Version of this event.
         v: V<1>,
     },
+    /// It is the customer's turn to write.
+    CustomerAwaited {
+        /// Version of this event.
+        v: V<1>,
+        /// A customer who is silent until then is asked whether that was all.
+        prompt_at: Timestamp,
+    },
     /// The customer, silent for a while, was asked whether that was all.
     InactivityPrompted {
         /// Version of this event.
         v: V<1>,
+        /// The session is closed then, if the customer stays silent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        close_at: Option<Timestamp>,
     },
     /// The customer has gone.
     CustomerLeft {
@@ -691,13 +724,25 @@ pub enum ConversationEvent {
         v: V<1>,
         /// Who.
         agent: String,
+        /// The slot, which stays occupied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reservation: Option<String>,
         /// It ends by itself then.
         deadline: Timestamp,
+    },
+    /// The talk goes on, out of wrap-up: the customer wrote again, or the agent took it up.
+    Reactivated {
+        /// Version of this event.
+        v: V<1>,
+        /// Who has it.
+        agent: String,
     },
     /// What it was about and how it ended.
     DispositionSet {
         /// Version of this event.
         v: V<1>,
+        /// The session, which may just have been closed.
+        session: u32,
         /// One of the tenant's codes.
         code: String,
         /// A remark.

@@ -13,7 +13,7 @@ mod tracked;
 pub use tracked::{Cause, RECENT_CAUSES, Tracked};
 
 use kefu_events::{
-    AggregateKind, Commit, CommandHeader, CommandRefused, Inbound, Outbound, Quarantined, Refusal, Timestamp,
+    AggregateKind, CommandHeader, CommandRefused, Commit, Inbound, Outbound, Quarantined, Refusal, Timestamp,
     settings::TenantSettings,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -78,6 +78,7 @@ pub enum LookUp {
 
 /// What follows from a commit. A pure function of the commit, computed again whenever needed.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most effects are replies, and none lives for long")]
 pub enum Effect {
     /// A reply to the customer.
     Reply(Outbound),
@@ -122,7 +123,11 @@ pub trait Aggregate: Send + Sync + 'static {
 
     /// What follows from `input`: at least one event, or a refusal (which becomes an event too). An empty list is
     /// a defect and quarantines.
-    fn decide(state: &Self::State, input: &Input<Self::Command>, context: &Context) -> Result<Vec<Self::Event>, Refusal>;
+    fn decide(
+        state: &Self::State,
+        input: &Input<Self::Command>,
+        context: &Context,
+    ) -> Result<Vec<Self::Event>, Refusal>;
 
     /// The state after `event`. Never fails: what is in the log has happened.
     fn evolve(state: &mut Self::State, commit: &CommitMeta, event: &Self::Event);
@@ -154,11 +159,21 @@ pub trait Aggregate: Send + Sync + 'static {
     /// The event for a refusal.
     fn refused(refused: CommandRefused) -> Self::Event;
 
+    /// All events of a refused command: where the command brought something that must be given back, more than one.
+    fn refuse(_state: &Self::State, _input: &Input<Self::Command>, refused: CommandRefused) -> Vec<Self::Event> {
+        vec![Self::refused(refused)]
+    }
+
     /// The refusal that this event is, if it is one.
     fn as_refused(event: &Self::Event) -> Option<&CommandRefused>;
 
     /// The event for a quarantine.
     fn quarantined(quarantined: Quarantined) -> Self::Event;
+
+    /// All events of a quarantine: where others wait for this aggregate, what they hold is released with it.
+    fn set_aside(_state: &Self::State, quarantined: Quarantined) -> Vec<Self::Event> {
+        vec![Self::quarantined(quarantined)]
+    }
 
     /// The event for the end of a quarantine.
     fn quarantine_lifted() -> Self::Event;

@@ -78,13 +78,7 @@ impl<S> Tracked<S> {
 
     /// The state after `commit`, which the log holds at `seq`.
     pub fn apply<A: Aggregate<State = S>>(&mut self, commit: &Commit<A::Event>, seq: u64) {
-        let meta = CommitMeta {
-            at: commit.at,
-            actor: commit.actor.clone(),
-            version: commit.version,
-            key: commit.key.clone(),
-            commit_id: commit.commit_id.clone(),
-        };
+        let meta = CommitMeta::of(commit);
         for event in &commit.events {
             if let Some(quarantined) = A::quarantine(event) {
                 self.quarantined = quarantined;

@@ -1,0 +1,35 @@
+//! What drives the aggregates: one owner per partition, one projector per node, timers.
+//!
+//! - [`machine`]: router, mailboxes, take-over and retries of one partition, as a pure step machine. It is told what
+//!   happened and says what is to be done; it does nothing itself. The seeded simulation runs exactly this code.
+//! - [`intake`] and [`outgoing`]: from a queue's bytes to an input, and from a commit to what is published after it. Pure.
+//! - [`owner`]: the actor around one machine; [`node`]: leases and owners of one process; `timers`: deadlines.
+//!
+//! actix is named in [`owner`] and [`node`] only, and is no part of their interfaces to the rest of kefu: it is in maintenance
+//! mode and must stay replaceable.
+//!
+//! The runtime knows aggregates only by [`Kind`](crate::aggregate::kind::Kind): nothing here knows what a conversation is.
+
+pub mod intake;
+pub mod machine;
+pub mod metrics;
+pub mod node;
+pub mod outgoing;
+pub mod owner;
+mod timers;
+
+use crate::aggregate::TenantConfig;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// All tenants' effective configuration.
+pub type Tenants = BTreeMap<String, Arc<TenantConfig>>;
+
+/// What the pure parts may know of the world at one step.
+pub struct Env<'a> {
+    /// The time.
+    pub now: kefu_events::Timestamp,
+    /// All tenants' effective configuration.
+    pub tenants: &'a Tenants,
+    /// Makes ids that are unique for ever.
+    pub new_id: &'a dyn Fn() -> String,
+}
