@@ -45,11 +45,7 @@ pub(super) struct Followed {
 
 impl Followed {
     pub fn into_recorded(self) -> Recorded {
-        Recorded {
-            seq: self.seq,
-            subject: self.subject,
-            payload: self.payload,
-        }
+        Recorded { seq: self.seq, subject: self.subject, payload: self.payload }
     }
 }
 
@@ -146,22 +142,14 @@ impl Reader {
             let at = DateTime::from_timestamp_nanos(nanos);
             let message = message.message;
             let subject = message.subject.into_string();
-            return Some(Ok(Followed {
-                seq: self.after,
-                at,
-                subject,
-                payload: message.payload,
-            }));
+            return Some(Ok(Followed { seq: self.after, at, subject, payload: message.payload }));
         }
         None
     }
 
     /// Makes a consumer from where reading stands; how many messages wait there.
     async fn open(&mut self) -> Result<u64, JournalError> {
-        let info = self
-            .journal
-            .api::<StreamInfo>(format!("STREAM.INFO.{}", self.stream), &EMPTY)
-            .await?;
+        let info = self.journal.api::<StreamInfo>(format!("STREAM.INFO.{}", self.stream), &EMPTY).await?;
         let position = info.map_err(|error| api_error(&self.stream, &error))?.position();
         let identity = self.identity.get_or_insert_with(|| position.identity.clone());
         if *identity != position.identity {
@@ -177,9 +165,7 @@ impl Reader {
             )));
         }
         let config = pull::Config {
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: self.after.saturating_add(1),
-            },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.after.saturating_add(1) },
             ack_policy: AckPolicy::None,
             filter_subject: self.filter.clone().unwrap_or_default(),
             inactive_threshold: INACTIVE,
@@ -187,12 +173,7 @@ impl Reader {
             memory_storage: true,
             ..Default::default()
         };
-        let created = self
-            .journal
-            .inner
-            .api
-            .create_consumer_on_stream(config, self.stream.clone())
-            .await;
+        let created = self.journal.inner.api.create_consumer_on_stream(config, self.stream.clone()).await;
         let consumer = created.map_err(|error| match error.kind() {
             ConsumerErrorKind::JetStream(answer) => api_error(&self.stream, &answer),
             _ => JournalError::Unavailable(chain(&error)),

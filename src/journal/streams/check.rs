@@ -16,13 +16,7 @@ pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError>
         )
     };
     let differs = |field: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug, remedy: String| {
-        Err(misconfigured(
-            name,
-            field,
-            &format!("{found:?}"),
-            &format!("{wanted:?}"),
-            &remedy,
-        ))
+        Err(misconfigured(name, field, &format!("{found:?}"), &format!("{wanted:?}"), &remedy))
     };
     let sorted = |subjects: &[String]| {
         let mut subjects = subjects.to_vec();
@@ -48,12 +42,7 @@ pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError>
             )),
             None => edit("--no-transform".into()),
         };
-        return differs(
-            "subject_transform",
-            &found.subject_transform,
-            &wanted.subject_transform,
-            remedy,
-        );
+        return differs("subject_transform", &found.subject_transform, &wanted.subject_transform, remedy);
     }
     if found.sealed {
         return differs("sealed", &true, &false, remake());
@@ -72,12 +61,7 @@ pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError>
         return differs("discard", &found.discard, &wanted.discard, edit("--discard=new".into()));
     }
     if wanted.discard_new_per_subject && !found.discard_new_per_subject {
-        return differs(
-            "discard_new_per_subject",
-            &false,
-            &true,
-            edit("--discard-per-subject".into()),
-        );
+        return differs("discard_new_per_subject", &false, &true, edit("--discard-per-subject".into()));
     }
     if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
         return differs(
@@ -89,12 +73,7 @@ pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError>
     }
     if wanted.max_messages_per_subject > 1 && found.max_messages_per_subject < 1 {
         let remedy = edit(format!("--max-msgs-per-subject={}", wanted.max_messages_per_subject));
-        return differs(
-            "max_msgs_per_subject",
-            &found.max_messages_per_subject,
-            &"a bound",
-            remedy,
-        );
+        return differs("max_msgs_per_subject", &found.max_messages_per_subject, &"a bound", remedy);
     }
     if wanted.max_messages > 0 && found.max_messages < 1 {
         return differs(
@@ -114,44 +93,20 @@ pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError>
             return differs("max_msgs_per_subject", &found.max_messages_per_subject, &-1, remedy);
         }
         if found.max_bytes > 0 && found.discard != DiscardPolicy::New {
-            return differs(
-                "discard",
-                &found.discard,
-                &DiscardPolicy::New,
-                edit("--discard=new".into()),
-            );
+            return differs("discard", &found.discard, &DiscardPolicy::New, edit("--discard=new".into()));
         }
     }
-    let smallest = if wanted.max_message_size > 0 {
-        wanted.max_message_size
-    } else {
-        i32::MAX
-    };
+    let smallest = if wanted.max_message_size > 0 { wanted.max_message_size } else { i32::MAX };
     if found.max_message_size > 0 && found.max_message_size < smallest {
         let remedy = edit(format!("--max-msg-size={}", wanted.max_message_size.max(-1)));
-        return differs(
-            "max_msg_size",
-            &found.max_message_size,
-            &wanted.max_message_size,
-            remedy,
-        );
+        return differs("max_msg_size", &found.max_message_size, &wanted.max_message_size, remedy);
     }
     if wanted.max_message_size > 0 && found.max_message_size < 1 {
         let remedy = edit(format!("--max-msg-size={}", wanted.max_message_size));
-        return differs(
-            "max_msg_size",
-            &found.max_message_size,
-            &wanted.max_message_size,
-            remedy,
-        );
+        return differs("max_msg_size", &found.max_message_size, &wanted.max_message_size, remedy);
     }
     if wanted.max_age.is_zero() && !found.max_age.is_zero() {
-        return differs(
-            "max_age",
-            &found.max_age,
-            &"none: it is kept for ever",
-            edit("--max-age=0".into()),
-        );
+        return differs("max_age", &found.max_age, &"none: it is kept for ever", edit("--max-age=0".into()));
     }
     if wanted.max_messages_per_subject == 1
         && !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&found.max_age)
@@ -160,12 +115,7 @@ pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError>
     }
     if wanted.duplicate_window == DUPLICATE_WINDOW && found.duplicate_window < DUPLICATE_WINDOW {
         let remedy = edit("--dupe-window=2m".into());
-        return differs(
-            "duplicate_window",
-            &found.duplicate_window,
-            &wanted.duplicate_window,
-            remedy,
-        );
+        return differs("duplicate_window", &found.duplicate_window, &wanted.duplicate_window, remedy);
     }
     if wanted.allow_direct && !found.allow_direct {
         return differs("allow_direct", &false, &true, edit("--allow-direct".into()));

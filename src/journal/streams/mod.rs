@@ -59,12 +59,7 @@ pub struct InboxBounds {
 
 impl Default for InboxBounds {
     fn default() -> Self {
-        Self {
-            messages: 1_000_000,
-            messages_per_subject: 1_000,
-            bytes: 2 << 30,
-            message_bytes: 512 << 10,
-        }
+        Self { messages: 1_000_000, messages_per_subject: 1_000, bytes: 2 << 30, message_bytes: 512 << 10 }
     }
 }
 
@@ -106,17 +101,9 @@ struct StreamState {
 impl StreamInfo {
     pub fn position(&self) -> LogPosition {
         let last = self.state.last_seq;
-        let first = if self.state.messages == 0 {
-            last + 1
-        } else {
-            self.state.first_seq
-        };
+        let first = if self.state.messages == 0 { last + 1 } else { self.state.first_seq };
         let nanos = self.created.timestamp_nanos_opt().unwrap_or_default();
-        LogPosition {
-            identity: nanos.to_string(),
-            first,
-            last,
-        }
+        LogPosition { identity: nanos.to_string(), first, last }
     }
 }
 
@@ -178,10 +165,7 @@ pub(super) async fn inspect(context: &Context, subjects: &Subjects) -> Result<Fa
     let inbox = find(context, &name).await?.ok_or_else(|| missing(&name))?;
     let name = owners_stream(subjects);
     let owners = find(context, &name).await?.ok_or_else(|| missing(&name))?;
-    Ok(Facts {
-        partitions: partitions_of(&inbox)?,
-        lease_ttl: owners.max_age,
-    })
+    Ok(Facts { partitions: partitions_of(&inbox)?, lease_ttl: owners.max_age })
 }
 
 async fn find(context: &Context, name: &str) -> Result<Option<Config>, JournalError> {
@@ -199,13 +183,10 @@ async fn create(context: &Context, wanted: &Config) -> Result<Config, JournalErr
             Ok(info.config)
         }
         // Another node made it at the same moment.
-        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => find(context, &wanted.name)
-            .await?
-            .ok_or_else(|| no_jetstream(&wanted.name, &error)),
-        Err(error) => Err(JournalError::Refused(format!(
-            "the stream {} cannot be made: {error}",
-            wanted.name
-        ))),
+        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => {
+            find(context, &wanted.name).await?.ok_or_else(|| no_jetstream(&wanted.name, &error))
+        }
+        Err(error) => Err(JournalError::Refused(format!("the stream {} cannot be made: {error}", wanted.name))),
     }
 }
 
@@ -254,10 +235,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
             retention: RetentionPolicy::WorkQueue,
             // Full means that the publisher hears of it, not that the oldest message is dropped.
             discard: DiscardPolicy::New,
-            subject_transform: Some(SubjectTransform {
-                source: source.clone(),
-                destination,
-            }),
+            subject_transform: Some(SubjectTransform { source: source.clone(), destination }),
             ..base(name, source)
         }
     };
@@ -325,10 +303,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
 
 /// The P in `{{partition(P,1,3)}}` of a work queue's transform.
 fn partitions_of(found: &Config) -> Result<u16, JournalError> {
-    let destination = found
-        .subject_transform
-        .as_ref()
-        .map(|transform| &*transform.destination);
+    let destination = found.subject_transform.as_ref().map(|transform| &*transform.destination);
     let number = destination
         .and_then(|destination| destination.split_once("{{partition("))
         .and_then(|(_, rest)| rest.split_once(",1,3)}}"))
@@ -357,9 +332,7 @@ fn other_partitions(stream: &str, existing: u16, wanted: u16) -> JournalError {
 }
 
 fn misconfigured(stream: &str, field: &str, found: &str, wanted: &str, remedy: &str) -> JournalError {
-    JournalError::Misconfigured(format!(
-        "stream {stream}: {field} is {found}, but kefu needs {wanted}. {remedy}"
-    ))
+    JournalError::Misconfigured(format!("stream {stream}: {field} is {found}, but kefu needs {wanted}. {remedy}"))
 }
 
 #[cfg(test)]
@@ -389,28 +362,10 @@ mod tests {
     #[test]
     fn a_raised_bound_is_accepted_and_a_missing_one_is_not() {
         let inbox = config("KEFU_INBOX");
-        let raised = Config {
-            max_messages: 5_000_000,
-            num_replicas: 3,
-            max_bytes: -1,
-            ..inbox.clone()
-        };
+        let raised = Config { max_messages: 5_000_000, num_replicas: 3, max_bytes: -1, ..inbox.clone() };
         assert_eq!(check(&raised, &inbox), Ok(()));
-        let error = check(
-            &Config {
-                max_messages: -1,
-                ..inbox.clone()
-            },
-            &inbox,
-        )
-        .unwrap_err()
-        .to_string();
-        for part in [
-            "KEFU_INBOX",
-            "max_msgs",
-            "-1",
-            "nats stream edit KEFU_INBOX --max-msgs=1000000",
-        ] {
+        let error = check(&Config { max_messages: -1, ..inbox.clone() }, &inbox).unwrap_err().to_string();
+        for part in ["KEFU_INBOX", "max_msgs", "-1", "nats stream edit KEFU_INBOX --max-msgs=1000000"] {
             assert!(error.contains(part), "{error}");
         }
     }
@@ -418,41 +373,10 @@ mod tests {
     #[test]
     fn a_log_that_forgets_is_an_error() {
         let events = config("KEFU_EVENTS");
-        assert!(
-            check(
-                &Config {
-                    max_age: Duration::from_secs(60),
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_messages: 10,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_bytes: 1 << 40,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        let full = Config {
-            max_bytes: 1 << 40,
-            discard: DiscardPolicy::New,
-            ..events.clone()
-        };
+        assert!(check(&Config { max_age: Duration::from_secs(60), ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_messages: 10, ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_bytes: 1 << 40, ..events.clone() }, &events).is_err());
+        let full = Config { max_bytes: 1 << 40, discard: DiscardPolicy::New, ..events.clone() };
         assert_eq!(check(&full, &events), Ok(()));
     }
 }
