@@ -87,6 +87,9 @@ pub fn locate(layers: &Layers, config: &Config) -> Result<(ConnectOptions, Subje
     let path = RunFile::path(&config.data);
     let run = RunFile::read(&config.data).map_err(|error| CliError::failure(format!("{}: {error}", path.display())))?;
     let Some(run) = run else {
+        if let Some(starting) = super::serve::starting(&config.data) {
+            return Err(starting);
+        }
         return Err(CliError::new(
             Exit::Unreachable,
             "not_running",

@@ -215,7 +215,7 @@ async fn node(checks: &mut Checks, client: &Client) {
         }
     };
     let waiting: Vec<&str> =
-        status["waiting_for"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        status["node"]["waiting_for"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if waiting.is_empty() {
         checks.ok("readiness", "ready");
     } else {
@@ -223,7 +223,7 @@ async fn node(checks: &mut Checks, client: &Client) {
     }
     match client.journal.position().await {
         Ok(log) => {
-            let projected = status["projected"].as_u64().unwrap_or_default();
+            let projected = status["projector"]["projected"].as_u64().unwrap_or_default();
             let found = format!("the store knows commit {projected} of {}", log.last);
             match log.last.checked_sub(projected) {
                 // Read after the status, so that it is behind by what came between.
@@ -237,10 +237,6 @@ async fn node(checks: &mut Checks, client: &Client) {
             }
         }
         Err(error) => checks.wrong("projector", error.to_string(), "see the nats-server's log"),
-    }
-    if let Some(quarantined) = status["quarantined"].as_u64().filter(|count| *count > 0) {
-        let advice = "see `kefu rejected list --reason quarantined`; `kefu rejected retry` after the cause is mended";
-        checks.warn("quarantine", format!("{quarantined} aggregates are set aside"), advice);
     }
 }
 
