@@ -3,7 +3,6 @@
 //! - [`machine`]: router, mailboxes, take-over and retries of one partition, as a pure step machine. It is told what
 //!   happened and says what is to be done; it does nothing itself. The seeded simulation runs exactly this code.
 //! - [`intake`] and [`outgoing`]: from a queue's bytes to an input, and from a commit to what is published after it. Pure.
-//! - [`projector`]: tails the log and feeds the store.
 //! - [`owner`]: the actor around one machine; [`node`]: leases and owners of one process; `timers`: deadlines.
 //! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!

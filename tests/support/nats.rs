@@ -7,6 +7,7 @@ use kefu::journal::{
 use tempfile::TempDir;
 
 /// A server and its directory.
+#[allow(dead_code, reason = "not every test file looks into the directory")]
 pub struct TestServer {
     pub server: ManagedServer,
     pub data: TempDir,
