@@ -106,6 +106,11 @@ impl Machine {
         self.early.len() + self.slots.values().map(|slot| slot.mailbox.len()).sum::<usize>()
     }
 
+    /// The aggregates in memory that are loaded, for tests and for people who look for a fault.
+    pub fn cells(&self) -> impl Iterator<Item = (&AggregateId, &dyn Cell)> {
+        self.slots.iter().filter_map(|(id, slot)| slot.cell.as_deref().map(|cell| (id, cell)))
+    }
+
     /// Takes in what happened and says what to do.
     pub fn step(&mut self, happened: Happened, env: &Env, actions: &mut Vec<Action>) {
         if self.stopped {
