@@ -251,9 +251,7 @@ impl Ledger {
     pub fn power_lost(&mut self, kinds: &Kinds, log_to: u64) {
         self.lost_power = true;
         let kept: Vec<Recorded> = self.history.drain(..).take(log_to as usize).collect();
-        for (name, effect) in self.effects.drain() {
-            self.orphans.insert(name, effect.bytes);
-        }
+        let effects = std::mem::take(&mut self.effects);
         self.entries.clear();
         self.marks.clear();
         self.causes.clear();
@@ -271,6 +269,20 @@ impl Ledger {
         }
         for entry in &mut self.entries {
             entry.lenient = true;
+        }
+        for (name, was) in effects {
+            match self.effects.get_mut(&name).filter(|_| was.published) {
+                Some(effect) => {
+                    effect.published = true;
+                    if let Some(conversation) = &effect.conversation {
+                        let place = self.shown.entry(conversation.clone()).or_default();
+                        *place = (*place).max((effect.seq, effect.index));
+                    }
+                }
+                None => {
+                    self.orphans.insert(name, was.bytes);
+                }
+            }
         }
     }
 

@@ -67,7 +67,8 @@ impl World {
         let env = Env { now: Timestamp::from_millis(self.now), tenants: &self.tenants, new_id: &new_id };
         let mut actions = Vec::new();
         part.machine.step(happened, &env, &mut actions);
-        let (held, most) = (part.machine.held(), 2 * self.profile.max_pending);
+        // Of each queue as many as may be unacked, and once more what was delivered again while its ack was under way.
+        let (held, most) = (part.machine.held(), 4 * self.profile.max_pending);
         self.ledger.expect(held <= most, || format!("{held} inputs are held where {most} are allowed"));
         for action in actions {
             self.begin(node, partition, incarnation, action);

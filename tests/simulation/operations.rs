@@ -74,6 +74,7 @@ impl World {
     fn stopped(&mut self, why: &str) {
         self.stats.stops += 1;
         let lawful = self.ledger.lost_power || why.contains("attempts") || why.contains("cannot be read");
+        let lawful = lawful || why.contains("another owner");
         let lawful = lawful || self.bus.position().unwrap().first > 1;
         self.ledger.expect(lawful, || format!("a machine stopped without need: {why}"));
     }
