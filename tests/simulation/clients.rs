@@ -18,7 +18,7 @@ use kefu::{
     },
 };
 use kefu_events::{Actor, ActorKind, CommandHeader, CommandResult, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// How long a client waits for a result before it asks again.
 const PATIENCE_MS: i64 = 3_000;
@@ -42,7 +42,8 @@ struct Operator {
     again: BTreeMap<(String, String), VecDeque<(bool, Message)>>,
     /// Aggregates whose quarantine is being lifted, by the id of the command that does.
     lifting: BTreeMap<(String, String), String>,
-    lifted: BTreeSet<(String, String)>,
+    /// What is sent again now; what is rejected once more meanwhile waits for the next time.
+    batches: BTreeMap<(String, String), VecDeque<(bool, Message)>>,
     count: u64,
 }
 
@@ -56,7 +57,7 @@ impl Clients {
     }
 
     pub fn done(&self) -> bool {
-        self.published_all() && self.waiting.is_empty() && self.operator.again.is_empty()
+        self.published_all() && self.waiting.is_empty() && self.operator.again.is_empty() && self.operator.batches.is_empty()
     }
 
     pub fn what_waits(&self) -> String {
@@ -159,7 +160,7 @@ impl World {
                 continue;
             }
             let waits_for_operator = self.clients.results.contains_key(&request.id);
-            if waits_for_operator && !self.rng.chance(self.profile.again) {
+            if waits_for_operator && !all && !self.rng.chance(self.profile.again) {
                 continue;
             }
             self.ask(request);
@@ -194,38 +195,42 @@ impl World {
             let whose = (record.headers[header::AGGREGATE].clone(), message.key.clone());
             operator.again.entry(whose).or_default().push_back((inbox, message));
         }
-        let whose: Vec<_> = self.clients.operator.again.keys().cloned().collect();
+        let operator = &self.clients.operator;
+        let whose: Vec<_> = operator.again.keys().chain(operator.batches.keys()).cloned().collect();
         for whose in whose {
             self.retry(&whose);
         }
     }
 
     fn retry(&mut self, whose: &(String, String)) {
-        let lifting = self.clients.operator.lifting.get(whose).cloned();
-        match lifting {
-            None if !self.clients.operator.lifted.contains(whose) => {
+        if let Some(batch) = self.clients.operator.batches.get_mut(whose) {
+            let Some((inbox, message)) = batch.front().cloned() else {
+                self.clients.operator.batches.remove(whose);
+                return;
+            };
+            let fault = self.publish_fault();
+            if self.send_rejected(inbox, &message, fault).is_ok()
+                && let Some(batch) = self.clients.operator.batches.get_mut(whose)
+            {
+                batch.pop_front();
+                self.retry(whose);
+            }
+            return;
+        }
+        match self.clients.operator.lifting.get(whose) {
+            None => {
                 self.clients.operator.count += 1;
                 let id = format!("lift-{}", self.clients.operator.count);
                 self.clients.operator.lifting.insert(whose.clone(), id.clone());
                 let body = serde_json::json!({"type": "lift_quarantine"});
                 self.ask(scenario::request("system", &whose.0, &whose.1, &id, self.now, body));
             }
-            Some(id) if self.clients.waiting.contains_key(&id) => {}
-            _ => {
-                self.clients.operator.lifting.remove(whose);
-                self.clients.operator.lifted.insert(whose.clone());
-                while let Some((inbox, message)) = self.clients.operator.again.get(whose).and_then(|all| all.front()) {
-                    let (inbox, message) = (*inbox, message.clone());
-                    let fault = self.publish_fault();
-                    if self.send_rejected(inbox, &message, fault).is_err() {
-                        return;
-                    }
-                    if let Some(all) = self.clients.operator.again.get_mut(whose) {
-                        all.pop_front();
-                    }
-                }
-                self.clients.operator.lifted.remove(whose);
-                self.clients.operator.again.remove(whose);
+            Some(id) if self.clients.waiting.contains_key(id) => {}
+            Some(_) => {
+                let operator = &mut self.clients.operator;
+                operator.lifting.remove(whose);
+                operator.batches.extend(operator.again.remove_entry(whose));
+                self.retry(whose);
             }
         }
     }
