@@ -73,3 +73,28 @@ fn nothing_is_lost_or_done_twice_in_the_third_quarter_of_the_seeds() {
 fn nothing_is_lost_or_done_twice_in_the_last_quarter_of_the_seeds() {
     range(3);
 }
+
+/// A simulation that cannot fail proves nothing: each of these defects of the driver must be noticed.
+#[test]
+fn every_defect_is_noticed() {
+    quiet_panics();
+    let all = [
+        Defect::AckBeforeCommit,
+        Defect::NoDedupLookUp,
+        Defect::IgnoresExpected,
+        Defect::EffectsBeforeCommit,
+        Defect::UnknownMeansStored,
+        Defect::PublishOnce,
+        Defect::StaleReadBack,
+        Defect::ReadyTooEarly,
+        Defect::KeepsStoreAfterRollback,
+        Defect::StoreForgetsInputs,
+        Defect::DropsMalformed,
+    ];
+    for defect in all {
+        // Enough for the rarest, which needs a power loss, or an aggregate that forgets.
+        let noticed = (0..400).find_map(|seed| run(seed, defect, accounts).err());
+        let failure = noticed.unwrap_or_else(|| panic!("{defect:?} was not noticed in 400 seeds"));
+        println!("{defect:?}: seed {}: {}", failure.seed, failure.broken[0]);
+    }
+}

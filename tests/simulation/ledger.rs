@@ -4,7 +4,7 @@ use super::store::{Store, hash, read};
 use bytes::Bytes;
 use kefu::{
     aggregate::kind::{Cell, CommitFacts, Kinds},
-    journal::{Outgoing, Queue, Recorded},
+    journal::{Outgoing, Queue, Recorded, memory::MemoryCore},
     runtime::{intake::header, machine::AggregateId, outgoing::outgoing},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,6 +25,7 @@ pub struct StoredInput {
     pub serial: u64,
     /// `None`: malformed.
     pub cause: Option<String>,
+    payload_hash: u64,
     pub rejected: bool,
     pub acked: bool,
     /// Stored before the last power loss: it may be gone.
@@ -97,14 +98,15 @@ impl Ledger {
     }
 
     /// A message was stored in a work queue.
-    pub fn stored(&mut self, queue: Queue, seq: u64, cause: Option<String>) {
+    pub fn stored(&mut self, queue: Queue, seq: u64, cause: Option<String>, payload: &[u8]) {
         self.serial += 1;
         if let Some(cause) = &cause {
             let record = self.inputs.entry(cause.clone()).or_default();
             record.copies.push((queue, seq));
             record.lenient = false;
         }
-        let input = StoredInput { serial: self.serial, cause, rejected: false, acked: false, lenient: false };
+        let (serial, payload_hash) = (self.serial, hash(payload));
+        let input = StoredInput { serial, cause, payload_hash, rejected: false, acked: false, lenient: false };
         self.stored.insert((queue, seq), input);
     }
 
@@ -327,6 +329,30 @@ impl Ledger {
         for entry in self.entries.iter().filter(|entry| !entry.lenient) {
             for name in entry.effects.iter().filter(|name| !self.effects[*name].published) {
                 broken.push(format!("{}: {name} was never published", entry.id));
+            }
+        }
+        self.broken.extend(broken);
+    }
+
+    /// What the streams of replies and of rejected input hold is what was observed.
+    pub fn compare_streams(&mut self, bus: &MemoryCore) {
+        let mut shown = HashMap::new();
+        for reply in bus.outbox(0) {
+            let name = format!("reply {}", reply.id);
+            let first = shown.entry(name.clone()).or_insert_with(|| reply.payload.clone());
+            self.expect(*first == reply.payload, || format!("{name} is in the outbox with different bytes"));
+        }
+        let mut rejected = BTreeSet::new();
+        for record in bus.rejected(1) {
+            let queue = if record.headers[header::QUEUE] == "inbox" { Queue::Inbox } else { Queue::Commands };
+            rejected.insert((queue, record.headers[header::QUEUE_SEQ].clone(), hash(&record.payload)));
+        }
+        let replies = self.entries.iter().filter(|entry| !entry.lenient).flat_map(|entry| &entry.effects);
+        let missing = replies.filter(|name| name.starts_with("reply ") && !shown.contains_key(*name));
+        let mut broken: Vec<String> = missing.map(|name| format!("{name} is not in the outbox")).collect();
+        for ((queue, seq), stored) in self.stored.iter().filter(|(_, stored)| stored.rejected && !stored.lenient) {
+            if !rejected.contains(&(*queue, seq.to_string(), stored.payload_hash)) {
+                broken.push(format!("{queue:?} {seq} was rejected, but its payload is not stored as such"));
             }
         }
         self.broken.extend(broken);

@@ -95,7 +95,7 @@ impl World {
             }
             Next::Ended => {
                 let lingers = self.rng.chance(self.profile.linger) && !self.calm;
-                let until = self.steps + self.rng.range(5, 150);
+                let until = self.steps + self.rng.range(20, 800);
                 match self.part(node, partition) {
                     Some(part) if lingers => part.lingers_until = Some(until),
                     _ => self.drop_part(node, partition, "its pulls ended"),

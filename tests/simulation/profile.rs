@@ -30,8 +30,6 @@ pub enum Defect {
     StoreForgetsInputs,
     /// Does not reject, but acks, what is malformed.
     DropsMalformed,
-    /// Hands the partition over before it has drained, acking all that it holds.
-    AcksOnDrain,
 }
 
 /// Chances are in 10,000 per opportunity.
@@ -99,13 +97,13 @@ impl Profile {
         let crash = some(25);
         let disconnect = some(8);
         let restart = some(8);
-        let usurp = some(30);
+        let usurp = some(80);
         let redeliver = some(40);
         let drain = some(15);
         let time_jump = some(8);
         let again = some(500);
         let malformed = some(400);
-        let poison = some(150);
+        let poison = some(300);
         let timer_twice = some(500);
         let truncate = if rng.chance(2500) { 40 } else { 0 };
         let rollback = if rng.chance(1500) { 15 } else { 0 };
@@ -135,7 +133,7 @@ impl Profile {
             disconnect,
             restart,
             usurp,
-            linger: 5000,
+            linger: 8000,
             redeliver,
             drain,
             land: 200,

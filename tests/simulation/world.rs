@@ -343,6 +343,7 @@ impl World {
 
     fn finish(&mut self) {
         self.ledger.at_rest();
+        self.ledger.compare_streams(&self.bus);
         if !self.ledger.lost_power {
             self.ledger.broken.extend((self.conserved)(&self.ledger));
         }
@@ -419,7 +420,7 @@ impl World {
             && seq > before
         {
             let id = serde_json::from_slice::<kefu_events::CommandHeader>(payload).ok().map(|header| header.id);
-            self.ledger.stored(Queue::Commands, seq, id);
+            self.ledger.stored(Queue::Commands, seq, id, payload);
         }
         for result in self.bus.take_results() {
             let unheard = self.rng.chance(self.profile.result_unheard);
@@ -445,7 +446,7 @@ impl World {
         if seq > before {
             let cause = message.cause();
             debug_assert!(cause.is_some() || message.label == Label::Malformed);
-            self.ledger.stored(Queue::Inbox, seq, cause);
+            self.ledger.stored(Queue::Inbox, seq, cause, &message.payload);
         }
     }
 
