@@ -10,7 +10,7 @@ use serde_json::Value;
 /// In the place of the tenant, for queries about all of them or about the node. No tenant may begin with an underscore.
 pub const ALL_TENANTS: &str = "_all";
 
-/// Names of the queries, as they stand in the subject (their dots are tokens of the subject, too).
+/// Names of the queries, as they stand in the subject.
 pub mod name {
     /// State of one conversation: `{key}` or `{channel, thread}`.
     pub const CONVERSATION: &str = "conversation";

@@ -1,1 +1,181 @@
 //! The generated JSON Schemas and the AsyncAPI document.
+//!
+//! [`documents`] makes them from the types of this crate; `schemas/` holds what it made last, for readers who have no
+//! Rust. `events/tests/schemas/` compares the two.
+
+mod asyncapi;
+
+use crate::{
+    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent::AgentEvent, contact, conversation,
+    envelope::Command, faq::FaqEvent, query::QueryResponse, settings,
+};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Headers of a message in `KEFU_REJECTED`. The payload is the refused input as it came, whatever it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RejectedHeaders {
+    /// Why, stable, for programs: `malformed`, `too_large`, `subject_mismatch`, `unknown_tenant`, `quarantined`, ….
+    #[serde(rename = "Kefu-Reason")]
+    pub reason: String,
+    /// Why, for people: what is wrong and what would be right.
+    #[serde(rename = "Kefu-Detail")]
+    pub detail: String,
+    /// The work queue that it came from: `inbox` or `commands`.
+    #[serde(rename = "Kefu-Queue")]
+    pub queue: String,
+    /// Its sequence in that queue's stream, in decimal digits.
+    #[serde(rename = "Kefu-Queue-Seq")]
+    #[schemars(regex(pattern = "^[0-9]+$"))]
+    pub queue_seq: String,
+    /// The key in the subject that it was published on.
+    #[serde(rename = "Kefu-Key")]
+    pub key: String,
+    /// Kind of the aggregate that it was meant for, where that is known.
+    #[serde(rename = "Kefu-Aggregate", default, skip_serializing_if = "Option::is_none")]
+    pub aggregate: Option<String>,
+}
+
+/// Every document of the contract, by the name of its file in `schemas/`: one JSON Schema (2020-12) per kind of message
+/// and settings document, and the AsyncAPI document that says on which subjects they travel. Keys are sorted.
+pub fn documents() -> BTreeMap<String, Value> {
+    let mut documents = message_schemas();
+    documents.insert("asyncapi.json".to_owned(), asyncapi::document(&documents));
+    documents.into_iter().map(|(file, document)| (file, sorted(document))).collect()
+}
+
+fn message_schemas() -> BTreeMap<String, Value> {
+    use AggregateKind::{Agent, Contact, Conversation, Faq, Settings};
+    let tenant = schema_of::<settings::TenantSettings>("settings-tenant", "Settings of a tenant");
+    [
+        schema_of::<Inbound>("inbound", "Inbound message"),
+        schema_of::<Outbound>("outbound", "Outbound message"),
+        schema_of::<CommandResult>("command-result", "Result of a command"),
+        schema_of::<QueryResponse>("query-response", "Response to a query"),
+        schema_of::<RejectedHeaders>("rejected-headers", "Headers of a rejected message"),
+        command::<conversation::ConversationCommand>(Conversation),
+        command::<contact::ContactCommand>(Contact),
+        command::<settings::SettingsCommand>(Settings),
+        commit::<conversation::ConversationEvent>(Conversation),
+        commit::<contact::ContactEvent>(Contact),
+        commit::<AgentEvent>(Agent),
+        commit::<FaqEvent>(Faq),
+        commit::<settings::SettingsEvent>(Settings),
+        ("settings-channel.json".to_owned(), channel_patch(&tenant.1)),
+        tenant,
+    ]
+    .into()
+}
+
+fn command<B: JsonSchema>(aggregate: AggregateKind) -> (String, Value) {
+    let schema = schema_of::<Command<B>>(&format!("command-{aggregate}"), &format!("Command to a {aggregate}"));
+    for_aggregate(schema, aggregate)
+}
+
+fn commit<E: JsonSchema>(aggregate: AggregateKind) -> (String, Value) {
+    let schema = schema_of::<Commit<E>>(&format!("commit-{aggregate}"), &format!("Commit of a {aggregate}"));
+    for_aggregate(schema, aggregate)
+}
+
+/// Replaces "any kind of aggregate" by this one.
+fn for_aggregate((file, mut schema): (String, Value), aggregate: AggregateKind) -> (String, Value) {
+    schema["properties"]["aggregate"] = json!({"description": "Kind of the aggregate.", "const": aggregate.as_str()});
+    if let Some(defs) = schema["$defs"].as_object_mut() {
+        defs.remove("AggregateKind");
+    }
+    (file, schema)
+}
+
+/// File name and schema of one type.
+fn schema_of<T: JsonSchema>(name: &str, title: &str) -> (String, Value) {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
+    schema["$id"] = format!("urn:kefu:schema:{name}").into();
+    schema["title"] = title.into();
+    (format!("{name}.json"), plain_descriptions(schema))
+}
+
+/// Takes line breaks and rustdoc's links out of descriptions: ``[`x`](path)`` and ``[`x`]`` become `` `x` ``.
+fn plain_descriptions(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                *value = match value.as_str() {
+                    Some(text) if name == "description" => unlinked(&text.replace('\n', " ")).into(),
+                    _ => plain_descriptions(value.take()),
+                };
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = plain_descriptions(item.take())),
+        _ => {}
+    }
+    schema
+}
+
+fn unlinked(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once("[`") {
+        plain.push_str(before);
+        let Some((name, after)) = link.split_once("`]") else { return text.to_owned() };
+        plain.push_str(&format!("`{name}`"));
+        rest = match after.strip_prefix('(').and_then(|target| target.split_once(')')) {
+            Some((_, after)) => after,
+            None => after,
+        };
+    }
+    plain + rest
+}
+
+/// The merge patch (RFC 7396) that goes with a settings schema: nothing is required, and `null` takes a field back to
+/// what the tenant says. Lists are replaced whole, so what is in them stays as it is.
+fn channel_patch(tenant: &Value) -> Value {
+    let mut patch = patch_of(tenant, tenant);
+    patch["$id"] = "urn:kefu:schema:settings-channel".into();
+    patch["title"] = "Settings of a channel".into();
+    patch["description"] = "A JSON merge patch (RFC 7396), laid over the settings of the tenant.".into();
+    patch
+}
+
+fn patch_of(schema: &Value, root: &Value) -> Value {
+    let mut patch = schema.clone();
+    let target = schema["$ref"].as_str().and_then(|target| root.pointer(target.trim_start_matches('#')));
+    if let Some(target) = target.filter(|target| target.get("properties").is_some()) {
+        patch = patch_of(target, root);
+        patch["description"] = schema.get("description").unwrap_or(&target["description"]).clone();
+    }
+    if let Some(fields) = patch.as_object_mut() {
+        fields.remove("required");
+        fields.remove("default");
+        if let Some(properties) = fields.get_mut("properties").and_then(Value::as_object_mut) {
+            for property in properties.values_mut().filter(|property| property.get("anyOf").is_none()) {
+                *property = json!({"anyOf": [patch_of(property, root), {"type": "null"}]});
+            }
+        }
+    }
+    patch
+}
+
+/// The same with the keys of every object in alphabetical order, whatever order serde_json was compiled to keep.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            Value::Object(Map::from_iter(fields))
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rustdoc_links_are_taken_out_of_descriptions() {
+        assert_eq!(unlinked("is [`a`](crate::a) of [`b`], [not] one"), "is `a` of `b`, [not] one");
+        assert_eq!(unlinked("none"), "none");
+    }
+}

@@ -314,6 +314,7 @@ impl<A: Aggregate> CellOf<A> {
             (Ok(events), _) if events.is_empty() => Err(Poison("the decision has no events".to_owned())),
             (Ok(events), _) => Ok(events),
             (Err(refusal), Some(command)) => Ok(A::refuse(
+                &self.0.state,
                 typed,
                 CommandRefused {
                     v: V,

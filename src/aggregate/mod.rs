@@ -160,7 +160,7 @@ pub trait Aggregate: Send + Sync + 'static {
     fn refused(refused: CommandRefused) -> Self::Event;
 
     /// All events of a refused command: where the command brought something that must be given back, more than one.
-    fn refuse(_input: &Input<Self::Command>, refused: CommandRefused) -> Vec<Self::Event> {
+    fn refuse(_state: &Self::State, _input: &Input<Self::Command>, refused: CommandRefused) -> Vec<Self::Event> {
         vec![Self::refused(refused)]
     }
 

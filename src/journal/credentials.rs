@@ -3,10 +3,14 @@
 //! [`permissions`] is the one place where rights are decided; kefu's own server and `kefu nats config` both use it. The
 //! rules are allow-lists: what is not named is denied.
 //!
-//! Nobody but the engine may create consumers, because a consumer can be aimed at any subject, and the server's own
-//! deliveries are not checked against the rights of whoever asked for them. An adapter and an analyst therefore read
-//! through a durable consumer that the engine made for them. (What remains to them is a request whose *reply* goes to a
-//! foreign subject: the server's answers can reach a work queue that way, where they are no commands and are refused.)
+//! Nobody but the engine may create consumers: which messages a consumer reads and where it sends them stands in the
+//! request's body, where no permission sees it. An adapter and an analyst therefore read through a durable consumer
+//! that the engine made for them.
+//!
+//! What this does not prevent: the server answers to any reply subject that a request names. Whoever may ask anything
+//! can so have the server's *own answers* stored in a work queue. They are no messages or commands and are refused;
+//! only accounts of their own for outsiders, with imports, would keep them out. And a message id counts over the whole
+//! inbox, so an adapter that guesses another channel's ids can make a message of it a duplicate for two minutes.
 
 use super::{
     server::write_private,
@@ -148,10 +152,7 @@ pub fn permissions(account: &Account, subjects: &Subjects) -> Option<Permissions
             }
         }
     }
-    Some(Permissions {
-        publish,
-        subscribe: vec![format!("{}.>", inbox_prefix(user))],
-    })
+    Some(Permissions { publish, subscribe: vec![format!("{}.>", inbox_prefix(user))] })
 }
 
 /// The durable consumer of a channel's adapter on `KEFU_OUTBOX`. `=` separates because no token has it, so that no two
@@ -173,10 +174,7 @@ pub fn inbox_prefix(user: &str) -> String {
 /// The `authorization` block of a server's configuration.
 pub fn nats_config(accounts: &[Account], subjects: &Subjects) -> String {
     let list = |subjects: &[String]| {
-        let quoted: Vec<String> = subjects
-            .iter()
-            .map(|subject| format!("\n          {}", quoted(subject)))
-            .collect();
+        let quoted: Vec<String> = subjects.iter().map(|subject| format!("\n          {}", quoted(subject))).collect();
         format!("[{}\n        ]", quoted.join(""))
     };
     let mut text = String::from("authorization {\n  users = [\n");
@@ -212,9 +210,7 @@ pub struct Credentials {
 impl Credentials {
     /// The accounts under `<data>/nats/`.
     pub fn open(data: &Path) -> Self {
-        Self {
-            directory: data.join("nats"),
-        }
+        Self { directory: data.join("nats") }
     }
 
     fn path(&self) -> PathBuf {
@@ -240,13 +236,7 @@ impl Credentials {
         let user = format!("channel.{tenant}.{channel}");
         let password = self.add(&user, kind)?;
         let consumer = outbox_consumer(tenant, channel);
-        Ok(Secret {
-            inbox_prefix: inbox_prefix(&user),
-            user,
-            password,
-            stream: subjects.outbox_stream(),
-            consumer,
-        })
+        Ok(Secret { inbox_prefix: inbox_prefix(&user), user, password, stream: subjects.outbox_stream(), consumer })
     }
 
     /// Makes an account for an analyst, of one tenant or all.
@@ -258,20 +248,9 @@ impl Credentials {
     ) -> Result<Secret, CredentialsError> {
         let tenant = tenant.map(|tenant| token("tenant", tenant)).transpose()?;
         let user = format!("analyst.{}", token("analyst", name)?);
-        let password = self.add(
-            &user,
-            AccountKind::Analyst {
-                tenant: tenant.map(str::to_owned),
-            },
-        )?;
+        let password = self.add(&user, AccountKind::Analyst { tenant: tenant.map(str::to_owned) })?;
         let consumer = analyst_consumer(&user);
-        Ok(Secret {
-            inbox_prefix: inbox_prefix(&user),
-            user,
-            password,
-            stream: subjects.events_stream(),
-            consumer,
-        })
+        Ok(Secret { inbox_prefix: inbox_prefix(&user), user, password, stream: subjects.events_stream(), consumer })
     }
 
     /// Gives the engine a new password; the old one is void once the server has taken it over.
@@ -288,9 +267,7 @@ impl Credentials {
     /// [`reload`](super::server::reload)), and its consumer deleted.
     pub fn revoke(&self, user: &str) -> Result<Option<Account>, CredentialsError> {
         self.change(|accounts| {
-            let index = accounts
-                .iter()
-                .position(|account| account.user == user && account.kind != AccountKind::Engine);
+            let index = accounts.iter().position(|account| account.user == user && account.kind != AccountKind::Engine);
             Ok(index.map(|index| accounts.remove(index)))
         })
     }
@@ -304,10 +281,8 @@ impl Credentials {
     pub(super) fn write_config(&self, subjects: &Subjects) -> Result<(), CredentialsError> {
         let _lock = self.lock()?;
         let path = self.directory.join("users.conf");
-        let text = format!(
-            "# Written by kefu from users.json: changes here are lost.\n{}",
-            self.nats_config(subjects)?
-        );
+        let text =
+            format!("# Written by kefu from users.json: changes here are lost.\n{}", self.nats_config(subjects)?);
         write_private(&path, text.as_bytes()).map_err(|error| failed(&path, error))
     }
 
@@ -337,50 +312,30 @@ impl Credentials {
 
     /// Held while the file is read, changed and written.
     fn lock(&self) -> Result<Flock<fs::File>, CredentialsError> {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.directory);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
         made.map_err(|error| failed(&self.directory, error))?;
         let path = self.directory.join("users.lock");
-        let open = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
+        let open = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = open.map_err(|error| failed(&path, error))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| failed(&path, error.into()))
     }
 }
 
 fn failed(path: &Path, source: io::Error) -> CredentialsError {
-    CredentialsError::File {
-        path: path.display().to_string(),
-        source,
-    }
+    CredentialsError::File { path: path.display().to_string(), source }
 }
 
 fn new_account(user: &str, kind: AccountKind) -> Result<(Account, String), CredentialsError> {
     let secret = |error: &dyn std::fmt::Display| CredentialsError::Secret(error.to_string());
     let mut random = [0; SECRET_BYTES];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut random)
-        .map_err(|error| secret(&error))?;
+    rand::rngs::SysRng.try_fill_bytes(&mut random).map_err(|error| secret(&error))?;
     let password: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut salt = [0; 16];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut salt)
-        .map_err(|error| secret(&error))?;
+    rand::rngs::SysRng.try_fill_bytes(&mut salt).map_err(|error| secret(&error))?;
     let hashed = bcrypt::hash_with_salt(&password, BCRYPT_COST, salt).map_err(|error| secret(&error))?;
     // nats-server takes only this version's mark for a hash on all its releases; the hash itself is the same.
     let hash = hashed.format_for_version(bcrypt::Version::TwoA);
-    let account = Account {
-        user: user.to_owned(),
-        kind,
-        hash,
-        created: Utc::now(),
-    };
+    let account = Account { user: user.to_owned(), kind, hash, created: Utc::now() };
     Ok((account, password))
 }
 
@@ -389,25 +344,14 @@ mod tests {
     use super::*;
 
     fn account(user: &str, kind: AccountKind) -> Account {
-        Account {
-            user: user.into(),
-            kind,
-            hash: "$2a$04$x".into(),
-            created: DateTime::UNIX_EPOCH,
-        }
+        Account { user: user.into(), kind, hash: "$2a$04$x".into(), created: DateTime::UNIX_EPOCH }
     }
 
     #[test]
     fn no_rule_is_wider_than_its_tenant() {
         let tenant = Some("demo".to_owned());
         let kinds = [
-            (
-                "channel.demo.web",
-                AccountKind::Channel {
-                    tenant: "demo".into(),
-                    channel: "web".into(),
-                },
-            ),
+            ("channel.demo.web", AccountKind::Channel { tenant: "demo".into(), channel: "web".into() }),
             ("analyst.ann", AccountKind::Analyst { tenant }),
         ];
         for (user, kind) in kinds {
@@ -433,16 +377,8 @@ mod tests {
         assert!(permissions(&accounts[0], &Subjects::default()).is_none());
         let again = credentials.add_channel("demo", "web", &Subjects::default());
         assert!(matches!(again, Err(CredentialsError::Exists { .. })));
-        assert!(
-            credentials.revoke(ENGINE_USER).unwrap().is_none(),
-            "the engine cannot be locked out"
-        );
+        assert!(credentials.revoke(ENGINE_USER).unwrap().is_none(), "the engine cannot be locked out");
         assert!(credentials.revoke("channel.demo.web").unwrap().is_some());
-        assert!(
-            !credentials
-                .nats_config(&Subjects::default())
-                .unwrap()
-                .contains(&secret.password)
-        );
+        assert!(!credentials.nats_config(&Subjects::default()).unwrap().contains(&secret.password));
     }
 }

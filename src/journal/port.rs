@@ -181,7 +181,7 @@ pub struct Lease {
 }
 
 /// The bus. Cheap to clone; all methods may be called concurrently.
-pub trait Journal: Clone + Send + Sync + 'static {
+pub trait Journal: Clone + Send + Sync + Unpin + 'static {
     /// Where the log stands now, from the leader.
     fn position(&self) -> impl Future<Output = Result<LogPosition, JournalError>> + Send;
 

@@ -29,9 +29,7 @@ pub struct InvalidToken {
 /// Whether `text` can stand as one token of a subject: `[A-Za-z0-9_-]{1,64}`.
 pub fn is_token(text: &str) -> bool {
     (1..=MAX_TOKEN_CHARS).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// `text`, if it is a token; `what` names it in the error.
@@ -41,12 +39,13 @@ pub fn token<'a>(what: &'static str, text: &'a str) -> Result<&'a str, InvalidTo
     }
     // A hostile name may be megabytes long; an error message should not be.
     let found = text.chars().take(2 * MAX_TOKEN_CHARS).collect();
-    Err(InvalidToken {
-        what,
-        found,
-        max: MAX_TOKEN_CHARS,
-        allowed: "A-Z a-z 0-9 _ -",
-    })
+    Err(InvalidToken { what, found, max: MAX_TOKEN_CHARS, allowed: "A-Z a-z 0-9 _ -" })
+}
+
+/// Whether `name` can name a lease: the alphabet of a token, but longer, because `scheduler-<tenant>` is.
+pub fn is_lease_name(name: &str) -> bool {
+    (1..=2 * MAX_TOKEN_CHARS).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// The id itself if it is a token, else the first 32 hex digits of its SHA-256.
@@ -65,9 +64,10 @@ pub fn id_token(id: &str) -> String {
 /// 32 bits over the tokens joined without a separator. (That two pairs such as `a`+`bc` and `ab`+`c` meet in one
 /// partition is harmless: a partition only says who works on it.)
 pub fn partition(tenant: &str, key: &str, partitions: u16) -> u16 {
-    let hash = tenant.bytes().chain(key.bytes()).fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = tenant
+        .bytes()
+        .chain(key.bytes())
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash % u32::from(partitions.max(1))) as u16
 }
 
@@ -118,10 +118,7 @@ pub struct Subjects {
 
 impl Default for Subjects {
     fn default() -> Self {
-        Self {
-            prefix: "kefu".into(),
-            upper: "KEFU".into(),
-        }
+        Self { prefix: "kefu".into(), upper: "KEFU".into() }
     }
 }
 
@@ -129,22 +126,12 @@ impl Subjects {
     /// Subjects under `prefix`: lower-case letters, digits, `_` and `-`, 32 at most.
     pub fn new(prefix: &str) -> Result<Self, InvalidToken> {
         let fits = (1..=MAX_PREFIX_CHARS).contains(&prefix.len())
-            && prefix
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+            && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
         if !fits {
             let found = prefix.chars().take(2 * MAX_PREFIX_CHARS).collect();
-            return Err(InvalidToken {
-                what: "prefix",
-                found,
-                max: MAX_PREFIX_CHARS,
-                allowed: "a-z 0-9 _ -",
-            });
+            return Err(InvalidToken { what: "prefix", found, max: MAX_PREFIX_CHARS, allowed: "a-z 0-9 _ -" });
         }
-        Ok(Self {
-            prefix: prefix.into(),
-            upper: prefix.to_ascii_uppercase().into(),
-        })
+        Ok(Self { prefix: prefix.into(), upper: prefix.to_ascii_uppercase().into() })
     }
 
     /// The prefix itself.
@@ -264,11 +251,7 @@ impl Subjects {
     pub fn parse_events(&self, subject: &str) -> Option<EventAddress> {
         let [kind, tenant, aggregate, key] = self.tokens(subject)?;
         (kind == "events").then_some(())?;
-        Some(EventAddress {
-            tenant: tenant.to_owned(),
-            aggregate: aggregate.to_owned(),
-            key: key.to_owned(),
-        })
+        Some(EventAddress { tenant: tenant.to_owned(), aggregate: aggregate.to_owned(), key: key.to_owned() })
     }
 
     /// Tenant and source in the subject of refused input.
@@ -326,18 +309,10 @@ mod tests {
         let subjects = Subjects::new("shop").unwrap();
         assert_eq!(subjects.inbox_stream(), "SHOP_INBOX");
         let address = subjects.parse_events(&subjects.events("t", "agent", "k")).unwrap();
-        assert_eq!(
-            (&*address.tenant, &*address.aggregate, &*address.key),
-            ("t", "agent", "k")
-        );
+        assert_eq!((&*address.tenant, &*address.aggregate, &*address.key), ("t", "agent", "k"));
         let address = subjects.parse_queue("shop.inbox.7.t.web.k").unwrap();
         assert_eq!((address.partition, &*address.source), (7, "web"));
-        for bad in [
-            "shop.inbox.7.t.web",
-            "shop.inbox.7.t.web.k.x",
-            "shop.inbox.x.t.web.k",
-            "kefu.inbox.7.t.web.k",
-        ] {
+        for bad in ["shop.inbox.7.t.web", "shop.inbox.7.t.web.k.x", "shop.inbox.x.t.web.k", "kefu.inbox.7.t.web.k"] {
             assert_eq!(subjects.parse_queue(bad), None, "{bad}");
         }
         assert!(Subjects::new("Kefu").is_err());

@@ -4,9 +4,9 @@
 //! time is passed in, so that a seeded simulation repeats exactly.
 
 use super::{
-    faults::{AckFault, AppendFault, PublishFault},
+    faults::{AckFault, AppendFault},
     leases::Leases,
-    queue::{self, Next, Queued, WorkQueue},
+    queue::{self, Next, WorkQueue},
     stored::{Kept, Log, Window},
 };
 use crate::journal::{
@@ -16,9 +16,6 @@ use crate::journal::{
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, VecDeque};
-
-/// Results that nobody has taken yet; older ones are dropped, as a bare publish without a listener is.
-const RESULTS_KEPT: usize = 65_536;
 
 /// What a twin is made with. The defaults are those of the real streams.
 #[derive(Debug, Clone)]
@@ -112,34 +109,24 @@ pub struct MemoryResult {
 }
 
 #[derive(Debug, Clone)]
-enum Late {
-    Append {
-        subject: String,
-        expected: u64,
-        payload: Bytes,
-    },
+pub(super) enum Late {
+    Append { subject: String, expected: u64, payload: Bytes },
     Publish(Outgoing),
-    Inbound {
-        tenant: String,
-        channel: String,
-        key: String,
-        id: String,
-        payload: Bytes,
-    },
+    Inbound { tenant: String, channel: String, key: String, id: String, payload: Bytes },
 }
 
 /// The bus in memory, as a plain value. See the module for what it models.
 #[derive(Debug, Clone)]
 pub struct MemoryCore {
-    options: MemoryOptions,
-    inbox: WorkQueue,
-    commands: WorkQueue,
+    pub(super) options: MemoryOptions,
+    pub(super) inbox: WorkQueue,
+    pub(super) commands: WorkQueue,
     events: Log,
-    outbox: Kept<(String, MemoryReply)>,
-    rejected: Kept<(String, RejectedRecord)>,
-    results: VecDeque<MemoryResult>,
-    windows: [Window; 4],
-    late: Vec<Late>,
+    pub(super) outbox: Kept<(String, MemoryReply)>,
+    pub(super) rejected: Kept<(String, RejectedRecord)>,
+    pub(super) results: VecDeque<MemoryResult>,
+    pub(super) windows: [Window; 4],
+    pub(super) late: Vec<Late>,
     leases: Leases,
     generation: u64,
     /// Counts how often the log was deleted and made again.
@@ -180,7 +167,7 @@ impl MemoryCore {
         }
     }
 
-    fn reachable(&self) -> Result<(), JournalError> {
+    pub(super) fn reachable(&self) -> Result<(), JournalError> {
         self.available.then_some(()).ok_or_else(unavailable)
     }
 
@@ -190,11 +177,7 @@ impl MemoryCore {
     pub fn position(&self) -> Result<LogPosition, JournalError> {
         self.reachable()?;
         let identity = format!("memory-{}", self.log_number);
-        Ok(LogPosition {
-            identity,
-            first: self.events.first(),
-            last: self.events.last(),
-        })
+        Ok(LogPosition { identity, first: self.events.first(), last: self.events.last() })
     }
 
     /// Appends a commit; see [`AppendFault`] for what may go wrong.
@@ -216,17 +199,13 @@ impl MemoryCore {
                 Err(AppendError::Unknown("injected: the acknowledgement was lost".into()))
             }
             AppendFault::Late => {
-                self.late.push(Late::Append {
-                    subject: subject.to_owned(),
-                    expected,
-                    payload,
-                });
+                self.late.push(Late::Append { subject: subject.to_owned(), expected, payload });
                 Err(AppendError::Unknown("injected: the append is late".into()))
             }
         }
     }
 
-    fn append_now(&mut self, subject: &str, expected: u64, payload: Bytes) -> Result<u64, AppendError> {
+    pub(super) fn append_now(&mut self, subject: &str, expected: u64, payload: Bytes) -> Result<u64, AppendError> {
         if self.options.subjects.parse_events(subject).is_none() {
             return Err(AppendError::Refused(format!("{subject} is no subject of the log")));
         }
@@ -255,12 +234,7 @@ impl MemoryCore {
     pub fn history(&self, subject: &str, after: u64, stale: u64) -> Result<Vec<Recorded>, JournalError> {
         self.reachable()?;
         let visible = self.events.last().saturating_sub(stale);
-        Ok(self
-            .events
-            .of(subject, after)
-            .take_while(|commit| commit.seq <= visible)
-            .cloned()
-            .collect())
+        Ok(self.events.of(subject, after).take_while(|commit| commit.seq <= visible).cloned().collect())
     }
 
     /// The first commit above `after` that matches `filter`.
@@ -280,283 +254,6 @@ impl MemoryCore {
         self.log_number += 1;
     }
 
-    // ---- effects and input ----
-
-    /// Publishes one effect. The sequence is that of its stream, 0 for a result.
-    pub fn publish(
-        &mut self,
-        now: DateTime<Utc>,
-        outgoing: Outgoing,
-        fault: PublishFault,
-    ) -> Result<u64, JournalError> {
-        self.reachable()?;
-        match fault {
-            PublishFault::None => self.publish_now(now, outgoing),
-            PublishFault::Lost => Err(unavailable()),
-            PublishFault::AckLost => {
-                self.publish_now(now, outgoing)?;
-                Err(unavailable())
-            }
-            PublishFault::Late => {
-                self.late.push(Late::Publish(outgoing));
-                Err(unavailable())
-            }
-        }
-    }
-
-    /// Publishes a customer's message, as a channel adapter does.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a message's address has four parts, as on the real bus"
-    )]
-    pub fn publish_inbound(
-        &mut self,
-        now: DateTime<Utc>,
-        tenant: &str,
-        channel: &str,
-        key: &str,
-        id: &str,
-        payload: Bytes,
-        fault: PublishFault,
-    ) -> Result<u64, JournalError> {
-        self.reachable()?;
-        match fault {
-            PublishFault::None => self.inbound_now(now, tenant, channel, key, id, payload),
-            PublishFault::Lost => Err(unavailable()),
-            PublishFault::AckLost => {
-                self.inbound_now(now, tenant, channel, key, id, payload)?;
-                Err(unavailable())
-            }
-            PublishFault::Late => {
-                let (tenant, channel, key) = (tenant.to_owned(), channel.to_owned(), key.to_owned());
-                self.late.push(Late::Inbound {
-                    tenant,
-                    channel,
-                    key,
-                    id: id.to_owned(),
-                    payload,
-                });
-                Err(unavailable())
-            }
-        }
-    }
-
-    fn inbound_now(
-        &mut self,
-        now: DateTime<Utc>,
-        tenant: &str,
-        channel: &str,
-        key: &str,
-        id: &str,
-        payload: Bytes,
-    ) -> Result<u64, JournalError> {
-        check_tokens([("tenant", tenant), ("channel", channel), ("key", key)])?;
-        let options = &self.options;
-        let limit = options.inbox_message_bytes.min(options.max_payload);
-        if payload.len() > limit {
-            return Err(JournalError::Refused(too_large(payload.len(), limit)));
-        }
-        let id = format!("{tenant}/{channel}/{key}/{id}");
-        if let Some(seq) = self.windows[Kind::Inbox as usize].seen(now, options.duplicate_window, &id) {
-            return Ok(seq);
-        }
-        if self.inbox.len() >= options.inbox_messages {
-            return Err(JournalError::Refused(format!(
-                "the inbox is full ({} messages)",
-                options.inbox_messages
-            )));
-        }
-        if self.inbox.depth(tenant, channel, key) >= options.inbox_messages_per_subject {
-            let limit = options.inbox_messages_per_subject;
-            return Err(JournalError::Refused(format!(
-                "{limit} messages of this thread wait already"
-            )));
-        }
-        let message = self.queued(tenant, channel, key, id.clone(), payload);
-        let seq = self.inbox.push(message);
-        self.windows[Kind::Inbox as usize].remember(now, id, seq);
-        Ok(seq)
-    }
-
-    fn queued(&self, tenant: &str, source: &str, key: &str, id: String, payload: Bytes) -> Queued {
-        let partition = subjects::partition(tenant, key, self.options.partitions);
-        Queued {
-            partition,
-            tenant: tenant.into(),
-            source: source.into(),
-            key: key.into(),
-            id,
-            payload,
-        }
-    }
-
-    fn publish_now(&mut self, now: DateTime<Utc>, outgoing: Outgoing) -> Result<u64, JournalError> {
-        let window = self.options.duplicate_window;
-        let size = match &outgoing {
-            Outgoing::Reply { payload, .. }
-            | Outgoing::Command { payload, .. }
-            | Outgoing::Result { payload, .. }
-            | Outgoing::Rejected { payload, .. } => payload.len(),
-        };
-        if size > self.options.max_payload {
-            return Err(JournalError::Refused(too_large(size, self.options.max_payload)));
-        }
-        let (kind, msg_id) = match &outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                ..
-            } => {
-                check_tokens([("tenant", tenant), ("channel", channel), ("key", key)])?;
-                (Kind::Outbox, format!("{tenant}/{id}"))
-            }
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                id,
-                ..
-            } => {
-                check_tokens([("tenant", tenant), ("source", source), ("key", key)])?;
-                (Kind::Commands, format!("{tenant}/{id}"))
-            }
-            Outgoing::Rejected { tenant, source, id, .. } => {
-                check_tokens([("tenant", tenant), ("source", source)])?;
-                (Kind::Rejected, id.clone())
-            }
-            Outgoing::Result { tenant, id, payload } => {
-                check_tokens([("tenant", tenant)])?;
-                let result = MemoryResult {
-                    tenant: tenant.clone(),
-                    id: id.clone(),
-                    payload: payload.clone(),
-                };
-                self.results.push_back(result);
-                if self.results.len() > RESULTS_KEPT {
-                    self.results.pop_front();
-                }
-                return Ok(0);
-            }
-        };
-        if let Some(seq) = self.windows[kind as usize].seen(now, window, &msg_id) {
-            return Ok(seq);
-        }
-        let seq = match outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => self.outbox.push(|seq| {
-                let reply = MemoryReply {
-                    seq,
-                    tenant,
-                    channel,
-                    key,
-                    id,
-                    payload,
-                };
-                (msg_id.clone(), reply)
-            }),
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                payload,
-                ..
-            } => {
-                let message = self.queued(&tenant, &source, &key, msg_id.clone(), payload);
-                self.commands.push(message)
-            }
-            Outgoing::Rejected {
-                tenant,
-                source,
-                headers,
-                payload,
-                ..
-            } => self.rejected.push(|seq| {
-                let record = RejectedRecord {
-                    seq,
-                    at: now,
-                    tenant,
-                    source,
-                    headers,
-                    payload,
-                };
-                (msg_id.clone(), record)
-            }),
-            Outgoing::Result { .. } => 0,
-        };
-        self.windows[kind as usize].remember(now, msg_id, seq);
-        Ok(seq)
-    }
-
-    /// The results sent since the last call.
-    pub fn take_results(&mut self) -> Vec<MemoryResult> {
-        self.results.drain(..).collect()
-    }
-
-    /// Replies above `after`.
-    pub fn outbox(&self, after: u64) -> impl Iterator<Item = &MemoryReply> {
-        self.outbox.after(after).map(|(_, reply)| reply)
-    }
-
-    /// Refused input with a sequence from `from`.
-    pub fn rejected(&self, from: u64) -> impl Iterator<Item = &RejectedRecord> {
-        self.rejected.after(from.saturating_sub(1)).map(|(_, record)| record)
-    }
-
-    /// One refused input.
-    pub fn rejected_get(&self, seq: u64) -> Option<&RejectedRecord> {
-        self.rejected.get(seq).map(|(_, record)| record)
-    }
-
-    /// Takes one refused input out. Whether it was there.
-    pub fn rejected_delete(&mut self, seq: u64) -> bool {
-        self.rejected.remove(seq)
-    }
-
-    /// How many publishes and appends are still under way (see [`AppendFault::Late`]).
-    pub fn late(&self) -> usize {
-        self.late.len()
-    }
-
-    /// Lets the late operation number `index` arrive now, whatever has happened since; nobody hears of its outcome.
-    pub fn land(&mut self, now: DateTime<Utc>, index: usize) {
-        if index >= self.late.len() {
-            return;
-        }
-        match self.late.remove(index) {
-            Late::Append {
-                subject,
-                expected,
-                payload,
-            } => {
-                let _ = self.append_now(&subject, expected, payload);
-            }
-            Late::Publish(outgoing) => {
-                let _ = self.publish_now(now, outgoing);
-            }
-            Late::Inbound {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => {
-                let _ = self.inbound_now(now, &tenant, &channel, &key, &id, payload);
-            }
-        }
-    }
-
-    /// Late operations that never arrive, as when the connection that carried them is gone.
-    pub fn lose_late(&mut self) {
-        self.late.clear();
-    }
-
     // ---- the work queues ----
 
     /// Takes both queues of a partition over: the former owner's pulls end.
@@ -565,11 +262,7 @@ impl MemoryCore {
         self.generation += 1;
         self.inbox.take_over(partition, self.generation, max_pending);
         self.commands.take_over(partition, self.generation, max_pending);
-        Ok(Taken {
-            partition,
-            epoch,
-            generation: self.generation,
-        })
+        Ok(Taken { partition, epoch, generation: self.generation })
     }
 
     /// The next message of one queue of an owned partition.
@@ -615,6 +308,9 @@ impl MemoryCore {
     /// Takes a lease if nobody holds it.
     pub fn acquire(&mut self, now: DateTime<Utc>, name: &str, holder: &str) -> Result<Option<Lease>, JournalError> {
         self.reachable()?;
+        if !subjects::is_lease_name(name) {
+            return Err(JournalError::Refused(format!("{name:?} cannot name a lease")));
+        }
         Ok(self.leases.acquire(now, self.options.lease_ttl, name, holder))
     }
 
@@ -685,16 +381,8 @@ impl MemoryCore {
 
     fn forget_unstored(&mut self, kind: Kind) {
         let stored: BTreeMap<u64, &str> = match kind {
-            Kind::Inbox => self
-                .inbox
-                .messages()
-                .map(|(seq, message)| (seq, &*message.id))
-                .collect(),
-            Kind::Commands => self
-                .commands
-                .messages()
-                .map(|(seq, message)| (seq, &*message.id))
-                .collect(),
+            Kind::Inbox => self.inbox.messages().map(|(seq, message)| (seq, &*message.id)).collect(),
+            Kind::Commands => self.commands.messages().map(|(seq, message)| (seq, &*message.id)).collect(),
             Kind::Outbox => self.outbox.iter().map(|(id, reply)| (reply.seq, &**id)).collect(),
             Kind::Rejected => self.rejected.iter().map(|(id, record)| (record.seq, &**id)).collect(),
         };
@@ -704,22 +392,22 @@ impl MemoryCore {
 
 /// The streams that remember message ids; the log does not, because a known id can hide a conflict.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Inbox,
     Commands,
     Outbox,
     Rejected,
 }
 
-fn unavailable() -> JournalError {
+pub(super) fn unavailable() -> JournalError {
     JournalError::Unavailable("the server does not answer".into())
 }
 
-fn too_large(bytes: usize, limit: usize) -> String {
+pub(super) fn too_large(bytes: usize, limit: usize) -> String {
     format!("{bytes} bytes are more than the {limit} that are accepted")
 }
 
-fn check_tokens<const N: usize>(tokens: [(&'static str, &str); N]) -> Result<(), JournalError> {
+pub(super) fn check_tokens<const N: usize>(tokens: [(&'static str, &str); N]) -> Result<(), JournalError> {
     for (what, text) in tokens {
         subjects::token(what, text).map_err(|error| JournalError::Refused(error.to_string()))?;
     }

@@ -24,12 +24,7 @@ impl Leases {
             return None;
         }
         let revision = self.put(now + ttl, name, holder);
-        Some(Lease {
-            name: name.to_owned(),
-            holder: holder.to_owned(),
-            epoch: revision,
-            revision,
-        })
+        Some(Lease { name: name.to_owned(), holder: holder.to_owned(), epoch: revision, revision })
     }
 
     pub fn renew(&mut self, now: DateTime<Utc>, ttl: TimeDelta, lease: &Lease) -> Option<Lease> {
@@ -38,18 +33,11 @@ impl Leases {
             return None;
         }
         let revision = self.put(now + ttl, &lease.name, &lease.holder);
-        Some(Lease {
-            revision,
-            ..lease.clone()
-        })
+        Some(Lease { revision, ..lease.clone() })
     }
 
     pub fn release(&mut self, lease: &Lease) {
-        if self
-            .held
-            .get(&lease.name)
-            .is_some_and(|held| held.revision == lease.revision)
-        {
+        if self.held.get(&lease.name).is_some_and(|held| held.revision == lease.revision) {
             self.revision += 1; // the real bucket writes a delete marker
             self.held.remove(&lease.name);
         }
@@ -62,11 +50,7 @@ impl Leases {
 
     fn put(&mut self, expires: DateTime<Utc>, name: &str, holder: &str) -> u64 {
         self.revision += 1;
-        let held = Held {
-            holder: holder.to_owned(),
-            revision: self.revision,
-            expires,
-        };
+        let held = Held { holder: holder.to_owned(), revision: self.revision, expires };
         self.held.insert(name.to_owned(), held);
         self.revision
     }

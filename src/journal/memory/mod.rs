@@ -8,6 +8,7 @@
 mod core;
 mod faults;
 mod leases;
+mod publish;
 mod queue;
 mod stored;
 
@@ -64,16 +65,8 @@ impl MemoryJournal {
 
     /// A bus that goes on where `core` stands.
     pub fn with_core(core: MemoryCore) -> Self {
-        let state = Mutex::new(State {
-            core,
-            faults: VecDeque::new(),
-        });
-        Self {
-            shared: Arc::new(Shared {
-                state,
-                changes: watch::Sender::new(0),
-            }),
-        }
+        let state = Mutex::new(State { core, faults: VecDeque::new() });
+        Self { shared: Arc::new(Shared { state, changes: watch::Sender::new(0) }) }
     }
 
     /// Adds a fault, which hits the next call of its kind.
@@ -109,10 +102,7 @@ impl MemoryJournal {
         limit: usize,
     ) -> Result<Vec<RejectedRecord>, JournalError> {
         let state = self.state();
-        let records = state
-            .core
-            .rejected(from)
-            .filter(|record| tenant.is_none_or(|tenant| record.tenant == tenant));
+        let records = state.core.rejected(from).filter(|record| tenant.is_none_or(|tenant| record.tenant == tenant));
         Ok(records.take(limit).cloned().collect())
     }
 
@@ -128,22 +118,12 @@ impl MemoryJournal {
     }
 
     fn publish_fault(&self) -> PublishFault {
-        self.fault(|fault| {
-            if let Fault::Publish(fault) = fault {
-                Some(fault)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
+        self.fault(|fault| if let Fault::Publish(fault) = fault { Some(fault) } else { None }).unwrap_or_default()
     }
 
     /// Runs a call that an injected fault may make fail.
     fn call<T>(&self, act: impl FnOnce(&mut MemoryCore) -> Result<T, JournalError>) -> Result<T, JournalError> {
-        if self
-            .fault(|fault| (fault == Fault::Unavailable).then_some(()))
-            .is_some()
-        {
+        if self.fault(|fault| (fault == Fault::Unavailable).then_some(())).is_some() {
             return Err(JournalError::Unavailable("injected".into()));
         }
         self.core(act)
@@ -156,13 +136,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn append(&self, subject: &str, expected: u64, payload: Bytes) -> Result<u64, AppendError> {
-        let fault = self.fault(|fault| {
-            if let Fault::Append(fault) = fault {
-                Some(fault)
-            } else {
-                None
-            }
-        });
+        let fault = self.fault(|fault| if let Fault::Append(fault) = fault { Some(fault) } else { None });
         self.core(|core| core.append(subject, expected, payload, fault.unwrap_or_default()))
     }
 
@@ -175,13 +149,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn history(&self, subject: &str, after: u64) -> Result<Vec<Recorded>, JournalError> {
-        let stale = self.fault(|fault| {
-            if let Fault::StaleHistory(stale) = fault {
-                Some(stale)
-            } else {
-                None
-            }
-        });
+        let stale = self.fault(|fault| if let Fault::StaleHistory(stale) = fault { Some(stale) } else { None });
         self.call(|core| core.history(subject, after, stale.unwrap_or(0)))
     }
 
@@ -215,11 +183,7 @@ impl Journal for MemoryJournal {
         let taken = self.call(|core| core.take_over(partition, epoch, max_pending))?;
         let start = (self.clone(), self.shared.changes.subscribe(), Queue::Inbox);
         let deliveries = stream::unfold(start, move |(journal, mut changes, first)| async move {
-            let second = if first == Queue::Inbox {
-                Queue::Commands
-            } else {
-                Queue::Inbox
-            };
+            let second = if first == Queue::Inbox { Queue::Commands } else { Queue::Inbox };
             loop {
                 changes.mark_unchanged();
                 for queue in [first, second] {
@@ -241,13 +205,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn ack(&self, token: &AckToken) -> Result<(), JournalError> {
-        let fault = self.fault(|fault| {
-            if let Fault::Ack(fault) = fault {
-                Some(fault)
-            } else {
-                None
-            }
-        });
+        let fault = self.fault(|fault| if let Fault::Ack(fault) = fault { Some(fault) } else { None });
         self.core(|core| core.ack(token, fault.unwrap_or_default()));
         Ok(())
     }

@@ -113,13 +113,8 @@ impl WorkQueue {
     }
 
     pub fn take_over(&mut self, partition: u16, generation: u64, max_pending: usize) {
-        let consumer = Consumer {
-            generation,
-            max_pending,
-            cursor: 0,
-            pending: BTreeSet::new(),
-            again: VecDeque::new(),
-        };
+        let consumer =
+            Consumer { generation, max_pending, cursor: 0, pending: BTreeSet::new(), again: VecDeque::new() };
         self.consumers.insert(partition, consumer);
     }
 
@@ -129,17 +124,11 @@ impl WorkQueue {
     }
 
     pub fn holds(&self, partition: u16, generation: u64) -> bool {
-        self.consumers
-            .get(&partition)
-            .is_some_and(|consumer| consumer.generation == generation)
+        self.consumers.get(&partition).is_some_and(|consumer| consumer.generation == generation)
     }
 
     pub fn next(&mut self, partition: u16, generation: u64) -> Next {
-        let Some(consumer) = self
-            .consumers
-            .get_mut(&partition)
-            .filter(|c| c.generation == generation)
-        else {
+        let Some(consumer) = self.consumers.get_mut(&partition).filter(|c| c.generation == generation) else {
             return Next::Ended;
         };
         // A message to be delivered again is held already, so it does not count against `max_pending`.
@@ -153,11 +142,7 @@ impl WorkQueue {
         if consumer.pending.len() >= consumer.max_pending {
             return Next::Nothing;
         }
-        let Some(seq) = self
-            .by_partition
-            .get(&partition)
-            .and_then(|seqs| seqs.range(consumer.cursor..).next())
-        else {
+        let Some(seq) = self.by_partition.get(&partition).and_then(|seqs| seqs.range(consumer.cursor..).next()) else {
             return Next::Nothing;
         };
         consumer.cursor = seq + 1;
@@ -167,10 +152,7 @@ impl WorkQueue {
 
     /// Whether the acknowledgement counted.
     pub fn ack(&mut self, partition: u16, generation: u64, seq: u64) -> bool {
-        let consumer = self
-            .consumers
-            .get_mut(&partition)
-            .filter(|c| c.generation == generation);
+        let consumer = self.consumers.get_mut(&partition).filter(|c| c.generation == generation);
         if !consumer.is_some_and(|consumer| consumer.pending.remove(&seq)) {
             return false;
         }
@@ -185,11 +167,7 @@ impl WorkQueue {
 
     /// Delivers held messages of a partition once more, in order, before anything new.
     pub fn redeliver(&mut self, partition: u16, generation: u64) {
-        if let Some(consumer) = self
-            .consumers
-            .get_mut(&partition)
-            .filter(|c| c.generation == generation)
-        {
+        if let Some(consumer) = self.consumers.get_mut(&partition).filter(|c| c.generation == generation) {
             consumer.again = consumer.pending.iter().copied().collect();
         }
     }

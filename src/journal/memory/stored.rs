@@ -29,19 +29,13 @@ impl Log {
 
     /// Sequence of the subject's last stored commit, 0 if there is none.
     pub fn last_of(&self, subject: &str) -> u64 {
-        self.by_subject
-            .get(subject)
-            .and_then(|seqs| seqs.back())
-            .copied()
-            .unwrap_or(0)
+        self.by_subject.get(subject).and_then(|seqs| seqs.back()).copied().unwrap_or(0)
     }
 
     pub fn of<'a>(&'a self, subject: &str, after: u64) -> impl Iterator<Item = &'a Recorded> {
         let seqs = self.by_subject.get(subject);
         let start = seqs.map_or(0, |seqs| seqs.partition_point(|seq| *seq <= after));
-        seqs.into_iter()
-            .flat_map(move |seqs| seqs.range(start..))
-            .filter_map(|seq| self.get(*seq))
+        seqs.into_iter().flat_map(move |seqs| seqs.range(start..)).filter_map(|seq| self.get(*seq))
     }
 
     pub fn next(&self, after: u64, filter: Option<&str>) -> Option<&Recorded> {
@@ -49,18 +43,12 @@ impl Log {
         if start >= self.commits.len() {
             return None;
         }
-        self.commits
-            .range(start..)
-            .find(|commit| filter.is_none_or(|filter| matches(filter, &commit.subject)))
+        self.commits.range(start..).find(|commit| filter.is_none_or(|filter| matches(filter, &commit.subject)))
     }
 
     pub fn push(&mut self, subject: &str, payload: Bytes) -> u64 {
         let seq = self.last() + 1;
-        self.commits.push_back(Recorded {
-            seq,
-            subject: subject.to_owned(),
-            payload,
-        });
+        self.commits.push_back(Recorded { seq, subject: subject.to_owned(), payload });
         self.by_subject.entry(subject.to_owned()).or_default().push_back(seq);
         seq
     }
@@ -95,10 +83,7 @@ pub(super) struct Kept<T> {
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self {
-            records: BTreeMap::new(),
-            last: 0,
-        }
+        Self { records: BTreeMap::new(), last: 0 }
     }
 }
 

@@ -9,14 +9,16 @@ use super::{
     log::found,
 };
 use crate::journal::{
-    Journal, JournalError, Outgoing, RejectedRecord,
+    JournalError, Outgoing, RejectedRecord,
     credentials::{AccountKind, analyst_consumer, outbox_consumer},
+    streams::EMPTY,
     subjects::token,
 };
 use async_nats::{
     HeaderMap, Subscriber,
     client::RequestErrorKind,
     jetstream::{
+        ErrorCode,
         consumer::{AckPolicy, DeliverPolicy, pull},
         stream::ConsumerErrorKind,
     },
@@ -26,6 +28,9 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde_json::json;
 use std::{future::Future, time::Duration};
+
+/// "sequence … not found": deleted already.
+const SEQUENCE_NOT_FOUND: u64 = 10043;
 
 /// Queries that one node answers at once; more wait in the connection. Each may read a page out of the store.
 const QUERIES_AT_ONCE: usize = 64;
@@ -117,33 +122,23 @@ impl NatsJournal {
         check(tenant, name)?;
         connect::connected(&self.inner.client)?;
         let request = async_nats::Request::new().payload(payload).timeout(Some(timeout));
-        let answer = self
-            .inner
-            .client
-            .send_request(self.inner.subjects.query(tenant, name), request)
-            .await;
-        answer
-            .map(|message| message.payload)
-            .map_err(|error| match error.kind() {
-                RequestErrorKind::NoResponders => {
-                    JournalError::Unavailable("no kefu answers queries here: is one running, and caught up?".into())
-                }
-                RequestErrorKind::TimedOut => JournalError::Unavailable(format!("no answer within {timeout:?}")),
-                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
-                    JournalError::Refused(chain(&error))
-                }
-                _ => JournalError::Unavailable(chain(&error)),
-            })
+        let answer = self.inner.client.send_request(self.inner.subjects.query(tenant, name), request).await;
+        answer.map(|message| message.payload).map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => {
+                JournalError::Unavailable("no kefu answers queries here: is one running, and caught up?".into())
+            }
+            RequestErrorKind::TimedOut => JournalError::Unavailable(format!("no answer within {timeout:?}")),
+            RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
+                JournalError::Refused(chain(&error))
+            }
+            _ => JournalError::Unavailable(chain(&error)),
+        })
     }
 
     /// Listens for the result of a command. Ask for it before the command is published: a result is sent once, and not
     /// kept for late listeners.
     pub async fn subscribe_result(&self, tenant: &str, id: &str) -> Result<BoxStream<'static, Bytes>, JournalError> {
-        Ok(self
-            .result_subscription(tenant, id)
-            .await?
-            .map(|message| message.payload)
-            .boxed())
+        Ok(self.result_subscription(tenant, id).await?.map(|message| message.payload).boxed())
     }
 
     async fn result_subscription(&self, tenant: &str, id: &str) -> Result<Subscriber, JournalError> {
@@ -156,17 +151,13 @@ impl NatsJournal {
 
     /// Publishes a command and waits for its result. `None`: it is stored and will be decided, but not within `timeout`.
     pub async fn request_command(&self, command: Outgoing, timeout: Duration) -> Result<Option<Bytes>, JournalError> {
-        let Outgoing::Command { tenant, id, .. } = &command else {
+        let Outgoing::Command { tenant, source, key, id, payload } = &command else {
             return Err(JournalError::Refused("only a command has a result".into()));
         };
         // The server handles one connection's lines in order, so the subscription stands when the command arrives.
         let mut results = self.result_subscription(tenant, id).await?;
-        self.publish(command).await?;
-        Ok(tokio::time::timeout(timeout, results.next())
-            .await
-            .ok()
-            .flatten()
-            .map(|message| message.payload))
+        self.publish_again(tenant, source, key, id, payload.clone()).await?;
+        Ok(tokio::time::timeout(timeout, results.next()).await.ok().flatten().map(|message| message.payload))
     }
 
     /// Replies of one tenant, and of one channel or all.
@@ -187,14 +178,7 @@ impl NatsJournal {
         let replies = self.follow(&stream, Some(filter), after).await?;
         let records = replies.map_ok(move |reply| {
             let (tenant, channel, key) = subjects.parse_outbound(&reply.subject).unwrap_or_default();
-            OutboxRecord {
-                seq: reply.seq,
-                at: reply.at,
-                tenant,
-                channel,
-                key,
-                payload: reply.payload,
-            }
+            OutboxRecord { seq: reply.seq, at: reply.at, tenant, channel, key, payload: reply.payload }
         });
         Ok(records.boxed())
     }
@@ -226,10 +210,7 @@ impl NatsJournal {
 
     /// The same for a channel's adapter.
     pub async fn ensure_outbox_consumer(&self, tenant: &str, channel: &str) -> Result<String, JournalError> {
-        let kind = AccountKind::Channel {
-            tenant: tenant.to_owned(),
-            channel: channel.to_owned(),
-        };
+        let kind = AccountKind::Channel { tenant: tenant.to_owned(), channel: channel.to_owned() };
         let name = self.ensure_consumer_of(&format!("{tenant}.{channel}"), &kind).await?;
         Ok(name.unwrap_or_default())
     }
@@ -239,7 +220,7 @@ impl NatsJournal {
         let Some((stream, name, _)) = self.consumer_of(user, kind)? else {
             return Ok(());
         };
-        let answer: Result<serde_json::Value, _> = self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &()).await?;
+        let answer: Result<serde_json::Value, _> = self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &EMPTY).await?;
         match answer {
             Err(error) if error.code() != 404 => Err(api_error(&stream, &error)),
             _ => Ok(()),
@@ -276,17 +257,11 @@ impl NatsJournal {
         check(tenant.unwrap_or("any"), "any")?;
         let stream = self.inner.subjects.rejected_stream();
         let pattern = self.inner.subjects.rejected(tenant.unwrap_or("*"), "*");
-        let messages = self
-            .direct_get(&stream, &pattern, from, limit)
-            .await
-            .map_err(|error| match error {
-                Unserved::Failed(error) => error,
-                Unserved::NotOffered => JournalError::Unavailable(format!("nobody answers for {stream}")),
-            })?;
-        Ok(messages
-            .into_iter()
-            .filter_map(|message| self.rejected_record(message))
-            .collect())
+        let messages = self.direct_get(&stream, &pattern, from, limit).await.map_err(|error| match error {
+            Unserved::Failed(error) => error,
+            Unserved::NotOffered => JournalError::Unavailable(format!("nobody answers for {stream}")),
+        })?;
+        Ok(messages.into_iter().filter_map(|message| self.rejected_record(message)).collect())
     }
 
     /// One refused input.
@@ -309,13 +284,11 @@ impl NatsJournal {
     /// Takes one refused input out, once it was replayed. Whether it was there.
     pub async fn rejected_delete(&self, seq: u64) -> Result<bool, JournalError> {
         let stream = self.inner.subjects.rejected_stream();
-        let answer: Result<serde_json::Value, _> = self
-            .api(format!("STREAM.MSG.DELETE.{stream}"), &json!({ "seq": seq }))
-            .await?;
+        let answer: Result<serde_json::Value, _> =
+            self.api(format!("STREAM.MSG.DELETE.{stream}"), &json!({ "seq": seq })).await?;
         match answer {
             Ok(_) => Ok(true),
-            // Gone already; the server has no code of its own for it.
-            Err(error) if error.to_string().contains("no message found") || error.code() == 404 => Ok(false),
+            Err(error) if error.error_code() == ErrorCode(SEQUENCE_NOT_FOUND) || error.code() == 404 => Ok(false),
             Err(error) => Err(api_error(&stream, &error)),
         }
     }
@@ -323,20 +296,13 @@ impl NatsJournal {
     fn rejected_record(&self, message: Direct) -> Option<RejectedRecord> {
         let (tenant, source) = self.inner.subjects.parse_rejected(&message.subject)?;
         let headers = own_headers(&message.headers);
-        Some(RejectedRecord {
-            seq: message.seq,
-            at: message.at,
-            tenant,
-            source,
-            headers,
-            payload: message.payload,
-        })
+        Some(RejectedRecord { seq: message.seq, at: message.at, tenant, source, headers, payload: message.payload })
     }
 
     /// A stream of this installation by name, for `doctor`: messages, bytes, first and last sequence and the like, as
     /// the server tells them.
     pub async fn stream_info(&self, stream: &str) -> Result<serde_json::Value, JournalError> {
-        let answer = self.api(format!("STREAM.INFO.{stream}"), &()).await?;
+        let answer = self.api(format!("STREAM.INFO.{stream}"), &EMPTY).await?;
         answer.map_err(|error| api_error(stream, &error))
     }
 }
@@ -344,8 +310,7 @@ impl NatsJournal {
 /// Headers without those that the server made.
 fn own_headers(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
     let own = headers.iter().filter(|(name, _)| !is_reserved(name.as_ref()));
-    own.filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string())))
-        .collect()
+    own.filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string()))).collect()
 }
 
 fn check(tenant: &str, other: &str) -> Result<(), JournalError> {

@@ -59,20 +59,12 @@ pub struct ConnectOptions {
 impl ConnectOptions {
     /// A connection to `url` as nobody in particular.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            auth: Auth::None,
-            name: "kefu".into(),
-            inbox_prefix: None,
-        }
+        Self { url: url.into(), auth: Auth::None, name: "kefu".into(), inbox_prefix: None }
     }
 
     /// The same as `user`.
     pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.auth = Auth::UserPassword {
-            user: user.into(),
-            password: password.into(),
-        };
+        self.auth = Auth::UserPassword { user: user.into(), password: password.into() };
         self
     }
 }
@@ -89,10 +81,7 @@ pub struct Connection {
 pub(super) async fn connect(
     options: &ConnectOptions,
 ) -> Result<(async_nats::Client, watch::Receiver<Connection>), JournalError> {
-    let (sender, receiver) = watch::channel(Connection {
-        connected: true,
-        lost: 0,
-    });
+    let (sender, receiver) = watch::channel(Connection { connected: true, lost: 0 });
     let mut builder = async_nats::ConnectOptions::new()
         .name(&options.name)
         .connection_timeout(Duration::from_secs(5))
@@ -112,27 +101,18 @@ pub(super) async fn connect(
         Auth::UserPassword { user, password } => builder.user_and_password(user.clone(), password.clone()),
         Auth::Token(token) => builder.token(token.clone()),
         Auth::CredentialsFile(path) => builder.credentials_file(path).await.map_err(|error| {
-            JournalError::Refused(format!(
-                "the credentials file {} cannot be read: {error}",
-                path.display()
-            ))
+            JournalError::Refused(format!("the credentials file {} cannot be read: {error}", path.display()))
         })?,
     };
-    let addresses: Vec<&str> = options
-        .url
-        .split(',')
-        .map(str::trim)
-        .filter(|url| !url.is_empty())
-        .collect();
+    let addresses: Vec<&str> = options.url.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
     let client = builder.connect(addresses).await.map_err(|error| match error.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => JournalError::Refused(format!(
             "the NATS server at {} refuses these credentials: check user and password",
             redact(&options.url)
         )),
-        ConnectErrorKind::ServerParse => JournalError::Refused(format!(
-            "{} is no address of a NATS server: {error}",
-            redact(&options.url)
-        )),
+        ConnectErrorKind::ServerParse => {
+            JournalError::Refused(format!("{} is no address of a NATS server: {error}", redact(&options.url)))
+        }
         _ => JournalError::Unavailable(format!(
             "cannot connect to the NATS server at {}: {}",
             redact(&options.url),
@@ -191,11 +171,7 @@ fn check_server(client: &async_nats::Client) -> Result<(), JournalError> {
 fn parse_version(version: &str) -> Option<(u32, u32, u32)> {
     let release = version.trim_start_matches('v').split(['-', '+']).next()?;
     let mut numbers = release.split('.').map(|number| number.parse().ok());
-    Some((
-        numbers.next()??,
-        numbers.next()??,
-        numbers.next().flatten().unwrap_or(0),
-    ))
+    Some((numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))
 }
 
 /// The URL without a password in it, for messages.

@@ -84,10 +84,7 @@ impl NatsJournal {
         connect::connected(client)?;
         let failed = |what: String| Unserved::Failed(JournalError::Unavailable(format!("reading {stream}: {what}")));
         let inbox = client.new_inbox();
-        let mut answers = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.to_string()))?;
         let request = json!({ "seq": from, "next_by_subj": subject, "batch": batch }).to_string();
         let address = format!("$JS.API.DIRECT.GET.{stream}");
         let sent = client.publish_with_reply(address, inbox, request.into()).await;
@@ -102,9 +99,7 @@ impl NatsJournal {
                 None | Some(200) => messages.push(direct(&headers, message.payload).map_err(failed)?),
                 // The end of the batch says how many more match.
                 Some(204) => {
-                    return Ok(Page::More(
-                        header(&headers, "Nats-Num-Pending").is_some_and(|n| n != "0"),
-                    ));
+                    return Ok(Page::More(header(&headers, "Nats-Num-Pending").is_some_and(|n| n != "0")));
                 }
                 Some(404) => return Ok(Page::Nothing),
                 _ if message.status == Some(StatusCode::NO_RESPONDERS) => return Err(Unserved::NotOffered),
@@ -122,18 +117,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The message inside a direct get's answer: what the server says about it is in `Nats-…` headers.
 fn direct(headers: &HeaderMap, payload: Bytes) -> Result<Direct, String> {
-    let seq = header(headers, "Nats-Sequence")
-        .and_then(|seq| seq.parse().ok())
-        .ok_or("no sequence")?;
+    let seq = header(headers, "Nats-Sequence").and_then(|seq| seq.parse().ok()).ok_or("no sequence")?;
     let subject = header(headers, "Nats-Subject").ok_or("no subject")?.to_owned();
-    let at = header(headers, "Nats-Time-Stamp")
-        .and_then(|at| at.parse().ok())
-        .ok_or("no time")?;
-    Ok(Direct {
-        seq,
-        subject,
-        at,
-        headers: headers.clone(),
-        payload,
-    })
+    let at = header(headers, "Nats-Time-Stamp").and_then(|at| at.parse().ok()).ok_or("no time")?;
+    Ok(Direct { seq, subject, at, headers: headers.clone(), payload })
 }

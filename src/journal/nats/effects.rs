@@ -26,37 +26,17 @@ impl NatsJournal {
     pub(super) async fn publish_effect(&self, outgoing: Outgoing) -> Result<(), JournalError> {
         let subjects = &self.inner.subjects;
         match outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => {
+            Outgoing::Reply { tenant, channel, key, id, payload } => {
                 check([("tenant", &tenant), ("channel", &channel), ("key", &key)])?;
                 let subject = subjects.outbound(&tenant, &channel, &key);
-                self.store(subject, message_headers(&format!("{tenant}/{id}")), payload)
-                    .await
+                self.store(subject, message_headers(&format!("{tenant}/{id}")), payload).await
             }
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                id,
-                payload,
-            } => {
+            Outgoing::Command { tenant, source, key, id, payload } => {
                 check([("tenant", &tenant), ("source", &source), ("key", &key)])?;
                 let subject = subjects.command(&tenant, &source, &key);
-                self.store(subject, message_headers(&format!("{tenant}/{id}")), payload)
-                    .await
+                self.store(subject, message_headers(&format!("{tenant}/{id}")), payload).await
             }
-            Outgoing::Rejected {
-                tenant,
-                source,
-                id,
-                headers,
-                payload,
-            } => {
+            Outgoing::Rejected { tenant, source, id, headers, payload } => {
                 // The subject may be what was wrong with it.
                 let subject = subjects.rejected(&id_token(&tenant), &id_token(&source));
                 self.store(subject, rejected_headers(&id, &headers), payload).await
@@ -68,6 +48,22 @@ impl NatsJournal {
                 sent.map_err(|error| JournalError::Unavailable(format!("sending a result: {}", chain(&error))))
             }
         }
+    }
+
+    /// Publishes a command whose sender waits for the result. Its id is the aggregate's to recognise: to the stream every try is
+    /// a new message, since a try that the stream took for a duplicate would never be answered.
+    pub(super) async fn publish_again(
+        &self,
+        tenant: &str,
+        source: &str,
+        key: &str,
+        id: &str,
+        payload: Bytes,
+    ) -> Result<(), JournalError> {
+        check([("tenant", tenant), ("source", source), ("key", key)])?;
+        let subject = self.inner.subjects.command(tenant, source, key);
+        let this_try = self.inner.client.new_inbox();
+        self.store(subject, message_headers(&format!("{tenant}/{id}/{this_try}")), payload).await
     }
 
     /// Publishes and waits until it is stored. A duplicate is stored already.
@@ -88,13 +84,7 @@ impl NatsJournal {
             return Err(PublishError::new(PublishErrorKind::BrokenPipe));
         }
         let message = PublishMessage::build().payload(payload).headers(headers);
-        Ok(self
-            .inner
-            .publisher
-            .send_publish(subject, message)
-            .await?
-            .await?
-            .sequence)
+        Ok(self.inner.publisher.send_publish(subject, message).await?.await?.sequence)
     }
 
     /// Publishes a customer's message, as a channel adapter does; its sequence in the inbox.
@@ -160,10 +150,7 @@ fn rejected_headers(id: &str, given: &BTreeMap<String, String>) -> HeaderMap {
         }
         let Ok(name) = HeaderName::from_str(name) else { continue };
         let end = value.floor_char_boundary(MAX_HEADER_BYTES.min(value.len()));
-        let line: String = value[..end]
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let line: String = value[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let Ok(value) = HeaderValue::from_str(line.trim()) else {
             continue;
         };
@@ -190,20 +177,10 @@ mod tests {
 
     #[test]
     fn headers_of_refused_input_cannot_steer_the_server() {
-        let given = [
-            ("Nats-Rollup", "all"),
-            ("Kefu-Reason", "two\nlines"),
-            ("bad name:", "x"),
-        ];
-        let given = given
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let given = [("Nats-Rollup", "all"), ("Kefu-Reason", "two\nlines"), ("bad name:", "x")];
+        let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let headers = rejected_headers("id", &given);
         assert!(headers.get("Nats-Rollup").is_none());
-        assert_eq!(
-            headers.get("Kefu-Reason").map(|value| value.as_str()),
-            Some("two lines")
-        );
+        assert_eq!(headers.get("Kefu-Reason").map(|value| value.as_str()), Some("two lines"));
     }
 }

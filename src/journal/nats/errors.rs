@@ -34,10 +34,7 @@ pub(super) fn refusal(error: &PublishError) -> Refusal {
     match error.kind() {
         PublishErrorKind::WrongLastSequence => Refusal::Conflict,
         PublishErrorKind::MaxPayloadExceeded => Refusal::Never(chain(error)),
-        PublishErrorKind::Other => match error
-            .source()
-            .and_then(|source| source.downcast_ref::<jetstream::Error>())
-        {
+        PublishErrorKind::Other => match error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()) {
             Some(answer) => refusal_of(answer),
             None => Refusal::Unknown(chain(error)),
         },

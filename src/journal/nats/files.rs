@@ -39,22 +39,9 @@ impl NatsJournal {
         data: &mut (impl AsyncRead + Unpin),
     ) -> Result<StoredFile, JournalError> {
         let metadata = HashMap::from([(MIME.to_owned(), mime.to_owned())]);
-        let meta = ObjectMetadata {
-            name: object.to_owned(),
-            metadata,
-            ..Default::default()
-        };
-        let info = self
-            .files()
-            .await?
-            .put(meta, data)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        Ok(StoredFile {
-            object: object.to_owned(),
-            mime: mime.to_owned(),
-            size: info.size as u64,
-        })
+        let meta = ObjectMetadata { name: object.to_owned(), metadata, ..Default::default() };
+        let info = self.files().await?.put(meta, data).await.map_err(|error| unavailable(&error))?;
+        Ok(StoredFile { object: object.to_owned(), mime: mime.to_owned(), size: info.size as u64 })
     }
 
     /// A file and its bytes, or `None` if it is not there. Read it to the end: the digest is compared there.
@@ -65,16 +52,8 @@ impl NatsJournal {
         match self.files().await?.get(object.to_owned()).await {
             Ok(data) => {
                 let info = data.info();
-                let mime = info
-                    .metadata
-                    .get(MIME)
-                    .cloned()
-                    .unwrap_or_else(|| "application/octet-stream".into());
-                let file = StoredFile {
-                    object: object.to_owned(),
-                    mime,
-                    size: info.size as u64,
-                };
+                let mime = info.metadata.get(MIME).cloned().unwrap_or_else(|| "application/octet-stream".into());
+                let file = StoredFile { object: object.to_owned(), mime, size: info.size as u64 };
                 Ok(Some((file, data)))
             }
             Err(error) if error.kind() == GetErrorKind::NotFound => Ok(None),

@@ -5,7 +5,10 @@ use super::{
     direct::Unserved,
     errors::{self, api_error},
 };
-use crate::journal::{AppendError, JournalError, LogPosition, Recorded, streams::StreamInfo};
+use crate::journal::{
+    AppendError, JournalError, LogPosition, Recorded,
+    streams::{EMPTY, StreamInfo},
+};
 use async_nats::jetstream::{
     ErrorCode,
     message::{PublishMessage, StreamMessage},
@@ -19,7 +22,7 @@ pub(super) const STREAM_NOT_FOUND: u64 = 10059;
 
 impl NatsJournal {
     pub(super) async fn stream_position(&self, stream: &str) -> Result<LogPosition, JournalError> {
-        let answer = self.api::<StreamInfo>(format!("STREAM.INFO.{stream}"), &()).await?;
+        let answer = self.api::<StreamInfo>(format!("STREAM.INFO.{stream}"), &EMPTY).await?;
         let info = answer.map_err(|error| match error.error_code() {
             ErrorCode(STREAM_NOT_FOUND) => JournalError::Misconfigured(format!(
                 "the stream {stream} is gone: restore it from a backup, or restart kefu, which makes an empty one"
@@ -32,13 +35,10 @@ impl NatsJournal {
     pub(super) async fn append_commit(&self, subject: &str, expected: u64, payload: Bytes) -> Result<u64, AppendError> {
         connect::connected(&self.inner.client).map_err(|error| AppendError::Unknown(error.to_string()))?;
         // No Nats-Msg-Id: with replicas, an id that is already known hides a conflict behind `duplicate: true`.
-        let message = PublishMessage::build()
-            .payload(payload)
-            .expected_last_subject_sequence(expected);
+        let message = PublishMessage::build().payload(payload).expected_last_subject_sequence(expected);
         let sent = self.inner.publisher.send_publish(subject.to_owned(), message).await;
         let ack = sent.map_err(|error| errors::append_error(&error))?.await;
-        ack.map(|ack| ack.sequence)
-            .map_err(|error| errors::append_error(&error))
+        ack.map(|ack| ack.sequence).map_err(|error| errors::append_error(&error))
     }
 
     /// By `STREAM.MSG.GET`, which the leader answers, unlike a direct get.
@@ -66,10 +66,7 @@ impl NatsJournal {
     /// append then conflicts, and it loads again.
     pub(super) async fn commits_of(&self, subject: &str, after: u64) -> Result<Vec<Recorded>, JournalError> {
         let stream = self.inner.subjects.events_stream();
-        match self
-            .direct_get(&stream, subject, after.saturating_add(1), usize::MAX)
-            .await
-        {
+        match self.direct_get(&stream, subject, after.saturating_add(1), usize::MAX).await {
             Ok(messages) => {
                 let commits = messages.into_iter().map(|message| Recorded {
                     seq: message.seq,
@@ -106,11 +103,7 @@ impl NatsJournal {
 }
 
 fn recorded(message: StreamMessage) -> Recorded {
-    Recorded {
-        seq: message.sequence,
-        subject: message.subject.into_string(),
-        payload: message.payload,
-    }
+    Recorded { seq: message.sequence, subject: message.subject.into_string(), payload: message.payload }
 }
 
 /// The message, or that there is none.
@@ -120,10 +113,7 @@ pub(super) fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Op
         Err(error) => match error.kind() {
             LastRawMessageErrorKind::NoMessageFound => Ok(None),
             LastRawMessageErrorKind::JetStream(answer) => Err(api_error("reading a message", &answer)),
-            _ => Err(JournalError::Unavailable(format!(
-                "reading a message: {}",
-                connect::chain(&error)
-            ))),
+            _ => Err(JournalError::Unavailable(format!("reading a message: {}", connect::chain(&error)))),
         },
     }
 }

@@ -5,7 +5,7 @@ use super::{
     connect::{self, chain},
     errors::api_error,
 };
-use crate::journal::{AckToken, Delivery, JournalError, Queue, subjects::Subjects};
+use crate::journal::{AckToken, Delivery, JournalError, Queue, streams::EMPTY, subjects::Subjects};
 use async_nats::{
     client::RequestErrorKind,
     jetstream::{
@@ -86,25 +86,14 @@ impl NatsJournal {
         epoch: u64,
         max_pending: usize,
     ) -> Result<BoxStream<'static, Delivery>, JournalError> {
-        let lost = self.inner.connection.borrow().lost;
+        let disconnected = self.disconnected();
         connect::connected(&self.inner.client)?;
         let subjects = &self.inner.subjects;
         let (inbox, commands) = future::try_join(
             self.own_queue(Queue::Inbox, subjects.inbox_stream(), partition, epoch, max_pending),
-            self.own_queue(
-                Queue::Commands,
-                subjects.commands_stream(),
-                partition,
-                epoch,
-                max_pending,
-            ),
+            self.own_queue(Queue::Commands, subjects.commands_stream(), partition, epoch, max_pending),
         )
         .await?;
-        let mut connection = self.inner.connection.clone();
-        let disconnected = async move {
-            // The sender lives as long as the connection: an error means that it is gone for good.
-            let _ = connection.wait_for(|now| now.lost > lost).await;
-        };
         // An owner of one queue alone is no owner: the end of either ends both.
         let ending =
             |deliveries: BoxStream<'static, Delivery>| deliveries.map(Some).chain(stream::once(future::ready(None)));
@@ -141,12 +130,7 @@ impl NatsJournal {
         };
         for _ in 0..ATTEMPTS {
             self.delete_consumers(&stream, &owned).await?;
-            match self
-                .inner
-                .api
-                .create_consumer_on_stream(config.clone(), stream.clone())
-                .await
-            {
+            match self.inner.api.create_consumer_on_stream(config.clone(), stream.clone()).await {
                 Ok(consumer) => return self.pull_from(queue, consumer, max_pending).await,
                 Err(error) => match error.kind() {
                     ConsumerErrorKind::JetStream(answer) if answer.error_code().0 == NOT_UNIQUE => {}
@@ -169,7 +153,7 @@ impl NatsJournal {
                 continue;
             }
             let deleted: Result<serde_json::Value, _> =
-                self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &()).await?;
+                self.api(format!("CONSUMER.DELETE.{stream}.{name}"), &EMPTY).await?;
             match deleted {
                 Err(error) if error.error_code().0 != CONSUMER_NOT_FOUND => return Err(api_error(stream, &error)),
                 _ => {}
@@ -184,15 +168,8 @@ impl NatsJournal {
         consumer: jetstream::consumer::Consumer<pull::Config>,
         max_pending: usize,
     ) -> Result<BoxStream<'static, Delivery>, JournalError> {
-        let pull = consumer
-            .stream()
-            .max_messages_per_batch(max_pending.max(1))
-            .heartbeat(HEARTBEAT)
-            .expires(EXPIRES);
-        let messages = pull
-            .messages()
-            .await
-            .map_err(|error| JournalError::Unavailable(chain(&error)))?;
+        let pull = consumer.stream().max_messages_per_batch(max_pending.max(1)).heartbeat(HEARTBEAT).expires(EXPIRES);
+        let messages = pull.messages().await.map_err(|error| JournalError::Unavailable(chain(&error)))?;
         Ok(deliveries(queue, self.inner.subjects.clone(), messages).boxed())
     }
 

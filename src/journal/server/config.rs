@@ -18,10 +18,7 @@ impl Layout {
     pub fn new(data: &Path) -> Self {
         // The process is recognised by the path of its configuration, so that path must be the same from everywhere.
         let data = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
-        Self {
-            nats: data.join("nats"),
-            data,
-        }
+        Self { nats: data.join("nats"), data }
     }
 
     pub fn data(&self) -> &Path {

@@ -85,10 +85,7 @@ pub enum ServerError {
 
 impl ServerError {
     fn file(path: &Path, source: io::Error) -> Self {
-        Self::File {
-            path: path.display().to_string(),
-            source,
-        }
+        Self::File { path: path.display().to_string(), source }
     }
 }
 
@@ -120,12 +117,7 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// The defaults, on `data`.
     pub fn new(data: impl Into<PathBuf>) -> Self {
-        Self {
-            data: data.into(),
-            program: None,
-            port: Port::default(),
-            subjects: Subjects::default(),
-        }
+        Self { data: data.into(), program: None, port: Port::default(), subjects: Subjects::default() }
     }
 }
 
@@ -172,15 +164,7 @@ impl ManagedServer {
         let (supervisor, port) = result?;
         layout.write_config(port)?; // so that it comes back on the same port
         let user = ENGINE_USER.to_owned();
-        let server = Self {
-            layout,
-            port,
-            user,
-            password,
-            subjects: options.subjects,
-            supervisor,
-            _lock: lock,
-        };
+        let server = Self { layout, port, user, password, subjects: options.subjects, supervisor, _lock: lock };
         server.await_ready().await?;
         Ok(server)
     }
@@ -191,9 +175,7 @@ impl ManagedServer {
             match nats::try_connect(&self.connect_options()).await {
                 Ok(()) => return Ok(()),
                 Err(error) if tokio::time::Instant::now() >= deadline => {
-                    return Err(ServerError::NotStarted {
-                        reason: error.to_string(),
-                    });
+                    return Err(ServerError::NotStarted { reason: error.to_string() });
                 }
                 Err(_) => tokio::time::sleep(process::POLL).await,
             }

@@ -14,6 +14,7 @@ use nix::{
 };
 use std::{
     fs,
+    io::{Read, Seek, SeekFrom},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -95,29 +96,17 @@ impl Supervisor {
     /// Starts the server; itself and the port it listens on.
     pub async fn start(program: &Path, layout: &Layout) -> Result<(Self, u16), ServerError> {
         let log_start = log_size(layout);
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            stop: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { state: Mutex::default(), stop: Condvar::new() });
         let (sender, events) = watch::channel(ServerEvent::Stopped);
         let (first, started) = tokio::sync::oneshot::channel();
-        let thread = Thread {
-            program: program.to_owned(),
-            layout: layout.clone(),
-            shared: shared.clone(),
-            sender,
-        };
-        let spawned = thread::Builder::new()
-            .name("nats-server".into())
-            .spawn(move || thread.run(first));
+        let thread = Thread { program: program.to_owned(), layout: layout.clone(), shared: shared.clone(), sender };
+        let spawned = thread::Builder::new().name("nats-server".into()).spawn(move || thread.run(first));
         spawned.map_err(|error| ServerError::file(program, error))?;
         let pid = match started.await {
             Ok(Ok(pid)) => pid,
             Ok(Err(error)) => return Err(ServerError::file(program, error)),
             Err(_) => {
-                return Err(ServerError::NotStarted {
-                    reason: "its thread ended".into(),
-                });
+                return Err(ServerError::NotStarted { reason: "its thread ended".into() });
             }
         };
         let mut supervisor = Self { shared, events };
@@ -144,10 +133,7 @@ impl Supervisor {
                 if let Some(port) = port_in_use(&said) {
                     return Err(ServerError::PortInUse { port });
                 }
-                let last = said
-                    .lines()
-                    .rev()
-                    .find(|line| line.contains("[FTL]") || line.contains("[ERR]"));
+                let last = said.lines().rev().find(|line| line.contains("[FTL]") || line.contains("[ERR]"));
                 let log = layout.log();
                 let reason = last.map_or_else(|| format!("see {}", log.display()), str::to_owned);
                 return Err(ServerError::NotStarted { reason });
@@ -168,17 +154,9 @@ impl Supervisor {
         self.begin_stop();
         let stopped = |events: &mut watch::Receiver<ServerEvent>| {
             let mut events = events.clone();
-            async move {
-                events
-                    .wait_for(|event| *event == ServerEvent::Stopped)
-                    .await
-                    .map(|_| ())
-            }
+            async move { events.wait_for(|event| *event == ServerEvent::Stopped).await.map(|_| ()) }
         };
-        if tokio::time::timeout(STOP_TIMEOUT, stopped(&mut self.events))
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(STOP_TIMEOUT, stopped(&mut self.events)).await.is_err() {
             tracing::warn!("nats-server does not end: it is killed");
             self.shared.signal(Signal::SIGKILL);
             let _ = stopped(&mut self.events).await;
@@ -242,10 +220,7 @@ impl Thread {
             }
             tracing::error!(status, "nats-server died; it is started again in {pause:?}");
             self.sender.send_replace(ServerEvent::Died { status, starts });
-            let waited = self
-                .shared
-                .stop
-                .wait_timeout_while(state, pause, |state| !state.stopping);
+            let waited = self.shared.stop.wait_timeout_while(state, pause, |state| !state.stopping);
             let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if state.stopping {
                 break;
@@ -275,18 +250,11 @@ impl Thread {
 
     fn wait(&self, child: &mut Child) -> String {
         // Waits without taking the status: until that is taken, no other process can get the number.
-        let ended = || {
-            waitid(
-                Id::Pid(Pid::from_raw(child.id() as i32)),
-                WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
-            )
-        };
+        let ended = || waitid(Id::Pid(Pid::from_raw(child.id() as i32)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
         while let Err(Errno::EINTR) = ended() {}
         let mut state = self.shared.state();
         state.pid = None;
-        child
-            .wait()
-            .map_or_else(|error| error.to_string(), |status| status.to_string())
+        child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
     }
 }
 
@@ -322,9 +290,7 @@ pub(super) async fn stop_orphan(layout: &Layout) -> Result<(), ServerError> {
             tokio::time::sleep(POLL).await;
         }
         if signal == Signal::SIGKILL && began.elapsed() > 2 * STOP_TIMEOUT {
-            return Err(ServerError::NotStarted {
-                reason: format!("process {pid} holds its store and does not end"),
-            });
+            return Err(ServerError::NotStarted { reason: format!("process {pid} holds its store and does not end") });
         }
         signal = Signal::SIGKILL;
         tokio::time::sleep(POLL).await;
@@ -344,10 +310,7 @@ fn running_pid(layout: &Layout) -> Option<Pid> {
 fn is_ours(pid: Pid, layout: &Layout) -> bool {
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).ok().or_else(|| {
         // No /proc on this system.
-        let listed = Command::new("ps")
-            .args(["-o", "command=", "-p", &pid.to_string()])
-            .output()
-            .ok()?;
+        let listed = Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output().ok()?;
         Some(listed.stdout)
     });
     let config = layout.config();
@@ -357,13 +320,9 @@ fn is_ours(pid: Pid, layout: &Layout) -> bool {
 
 /// Makes a running server read its configuration again, and waits until its log says that it did.
 pub(super) async fn reload(layout: &Layout) -> Result<(), ServerError> {
-    let pid = running_pid(layout).ok_or_else(|| ServerError::NotStarted {
-        reason: "it is not running".into(),
-    })?;
+    let pid = running_pid(layout).ok_or_else(|| ServerError::NotStarted { reason: "it is not running".into() })?;
     let log_start = log_size(layout);
-    kill(pid, Signal::SIGHUP).map_err(|error| ServerError::NotStarted {
-        reason: error.to_string(),
-    })?;
+    kill(pid, Signal::SIGHUP).map_err(|error| ServerError::NotStarted { reason: error.to_string() })?;
     let deadline = Instant::now() + RELOAD_TIMEOUT;
     loop {
         let said = log_since(layout, log_start);
@@ -385,19 +344,20 @@ fn log_size(layout: &Layout) -> u64 {
 
 /// What the log says since it had this size. (It was rotated if it is shorter now: then all of it.)
 fn log_since(layout: &Layout, start: u64) -> String {
-    let bytes = fs::read(layout.log()).unwrap_or_default();
-    let start = usize::try_from(start).unwrap_or(0);
-    let since = bytes.get(start..).unwrap_or(&bytes);
-    String::from_utf8_lossy(since).into_owned()
+    let start = if log_size(layout) < start { 0 } else { start };
+    let mut bytes = Vec::new();
+    let read = fs::File::open(layout.log())
+        .and_then(|mut log| log.seek(SeekFrom::Start(start)).and_then(|_| log.read_to_end(&mut bytes)));
+    if let Err(error) = read {
+        tracing::debug!(%error, "the server's log cannot be read");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `{"nats":["nats://127.0.0.1:4222"]}`.
 fn port_in(ports_file: &[u8]) -> Option<u16> {
     let ports: serde_json::Value = serde_json::from_slice(ports_file).ok()?;
-    ports["nats"]
-        .as_array()?
-        .iter()
-        .find_map(|url| url.as_str()?.rsplit_once(':')?.1.parse().ok())
+    ports["nats"].as_array()?.iter().find_map(|url| url.as_str()?.rsplit_once(':')?.1.parse().ok())
 }
 
 /// `… listen tcp 127.0.0.1:4222: bind: address already in use`.

@@ -33,10 +33,7 @@ pub struct RunFile {
 
 impl std::fmt::Debug for RunFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunFile")
-            .field("nats", &self.nats)
-            .field("pid", &self.pid)
-            .finish_non_exhaustive()
+        f.debug_struct("RunFile").field("nats", &self.nats).field("pid", &self.pid).finish_non_exhaustive()
     }
 }
 
@@ -73,12 +70,7 @@ impl RunFile {
 /// Writes a file that its owner alone may read, in one step.
 pub(in crate::journal) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)

@@ -1,340 +1,12 @@
-//! The conversation's commands and events.
-//!
-//! A conversation is one thread of one channel. It lives for ever and has sessions, numbered from 1; at most one is
-//! open. Sessions run `bot → queued → offered → active → wrap_up → closed`.
+//! What can have happened to a conversation.
 
+use super::{AnswerSource, CloseReason, HandoffReason, NoAnswerReason, ReceivedMessage, RescindReason, Target};
 use crate::{
     Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, message::DeliveryState,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// Where a transfer goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// To one agent.
-    Agent(String),
-    /// To whoever serves this queue.
-    Queue(String),
-}
-
-/// Why a conversation went, or goes, to a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HandoffReason {
-    /// The customer asked for a person.
-    CustomerAsked,
-    /// No answer came before the deadline.
-    AnswerTimedOut,
-    /// The answerer was not confident enough.
-    NotConfident,
-    /// The answerer said that a person must do this.
-    BotAsked,
-    /// The tenant has no bot on this channel.
-    NoBot,
-    /// An agent or operator asked for it.
-    AgentAsked,
-}
-
-/// Why an answer was not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NoAnswerReason {
-    /// The deadline passed.
-    TimedOut,
-    /// Below the tenant's threshold.
-    NotConfident,
-    /// The question is not what this knowledge base is for.
-    OutOfScope,
-    /// The answerer failed.
-    Failed,
-}
-
-/// Why an offer was withdrawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RescindReason {
-    /// The customer left or the session was closed.
-    SessionEnded,
-    /// The agent lost the connection or went away.
-    AgentGone,
-    /// A person with the power to do so took it back.
-    Reassigned,
-    /// The conversation is quarantined.
-    Quarantined,
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CloseReason {
-    /// The agent finished wrap-up, or its time ran out.
-    WrappedUp,
-    /// An agent or operator closed it directly.
-    ClosedByAgent,
-    /// The bot's part was enough and the customer said nothing more.
-    Inactivity,
-    /// The customer has gone.
-    CustomerLeft,
-    /// Nobody had time for too long.
-    Abandoned,
-}
-
-/// One knowledge-base entry or other text that an answer rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct AnswerSource {
-    /// Id of the entry.
-    pub entry: String,
-    /// Version of the entry that was used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry_version: Option<u64>,
-    /// The answerer's score for it, on the answerer's own scale.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<f64>,
-}
-
-/// What may be asked of a conversation, beside the customer's messages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ConversationCommand {
-    /// From the answerer: here is the answer to what was asked.
-    GiveAnswer {
-        /// Version of this command.
-        v: V<1>,
-        /// The request that it answers, from `answer_requested`.
-        request: String,
-        /// The answer, ready for the customer.
-        content: Content,
-        /// Calibrated probability that it is right, 0 to 1.
-        confidence: f64,
-        /// What it rests on.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        sources: Vec<AnswerSource>,
-    },
-    /// From the answerer: there will be no answer.
-    DeclineAnswer {
-        /// Version of this command.
-        v: V<1>,
-        /// The request that it declines, from `answer_requested`.
-        request: String,
-        /// Why.
-        reason: NoAnswerReason,
-        /// Probability of the best candidate, if there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        confidence: Option<f64>,
-    },
-    /// The customer says whether an answer helped.
-    RateAnswer {
-        /// Version of this command.
-        v: V<1>,
-        /// The request whose answer is rated.
-        request: String,
-        /// Whether it helped.
-        helpful: bool,
-    },
-    /// To a person, please.
-    RequestHandoff {
-        /// Version of this command.
-        v: V<1>,
-        /// Queue to wait in; the tenant's first one if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        queue: Option<String>,
-        /// For whoever takes it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        note: Option<String>,
-    },
-    /// From the scheduler (or a person in its place): this agent, whose slot is reserved, may have it.
-    Offer {
-        /// Version of this command.
-        v: V<1>,
-        /// Whom to offer to.
-        agent: String,
-        /// The reservation that holds the agent's slot; absent where no slot was reserved.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reservation: Option<String>,
-        /// The session for which it was decided; refused if another is open by now.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<u32>,
-        /// The scheduler's decision, for `kefu why`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        decision: Option<Value>,
-    },
-    /// The agent takes it.
-    Accept {
-        /// Version of this command.
-        v: V<1>,
-        /// The offer, from `offer_made`; the open one if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        offer: Option<String>,
-    },
-    /// The agent does not take it.
-    Reject {
-        /// Version of this command.
-        v: V<1>,
-        /// The offer, from `offer_made`; the open one if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        offer: Option<String>,
-        /// Why.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-    /// Take the open offer back.
-    Rescind {
-        /// Version of this command.
-        v: V<1>,
-        /// The offer, from `offer_made`; the open one if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        offer: Option<String>,
-        /// Why.
-        reason: RescindReason,
-    },
-    /// The agent writes to the customer.
-    Reply {
-        /// Version of this command.
-        v: V<1>,
-        /// What to say.
-        content: Content,
-        /// Id of the customer's message that it answers.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reply_to: Option<String>,
-    },
-    /// A remark that the customer never sees.
-    Note {
-        /// Version of this command.
-        v: V<1>,
-        /// The remark.
-        #[schemars(extend("x-personal" = true))]
-        text: String,
-    },
-    /// Put the customer on hold.
-    Hold {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// End the hold.
-    Resume {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// Give it to another agent or queue.
-    Transfer {
-        /// Version of this command.
-        v: V<1>,
-        /// To whom.
-        to: Target,
-        /// For whoever takes it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        note: Option<String>,
-    },
-    /// Give it back to the bot.
-    ReturnToBot {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// Ask a colleague, who may then read along and write notes.
-    Consult {
-        /// Version of this command.
-        v: V<1>,
-        /// The colleague.
-        with: String,
-        /// What to ask.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        note: Option<String>,
-    },
-    /// The colleague is not needed any more.
-    EndConsult {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// Add tags.
-    Tag {
-        /// Version of this command.
-        v: V<1>,
-        /// The tags.
-        tags: Vec<String>,
-    },
-    /// Remove tags.
-    Untag {
-        /// Version of this command.
-        v: V<1>,
-        /// The tags.
-        tags: Vec<String>,
-    },
-    /// Put it aside until then, or until the customer writes.
-    Snooze {
-        /// Version of this command.
-        v: V<1>,
-        /// Until when.
-        until: Timestamp,
-    },
-    /// Take it up again now.
-    Unsnooze {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// The talk is over; wrap-up begins.
-    WrapUp {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// What it was about and how it ended.
-    SetDisposition {
-        /// Version of this command.
-        v: V<1>,
-        /// One of the tenant's codes.
-        code: String,
-        /// A remark.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        note: Option<String>,
-    },
-    /// End the session, from whatever phase.
-    Close {
-        /// Version of this command.
-        v: V<1>,
-    },
-    /// The customer's rating, where a channel has a form for it (a number as text is understood as well).
-    RateSatisfaction {
-        /// Version of this command.
-        v: V<1>,
-        /// 1 (bad) to 5 (good).
-        score: u8,
-        /// In the customer's words.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(extend("x-personal" = true))]
-        comment: Option<String>,
-    },
-    /// A deadline of this conversation has passed.
-    TimerFired {
-        /// Version of this command.
-        v: V<1>,
-        /// Which deadline.
-        timer: String,
-        /// When it was due: one that was moved since is ignored.
-        due: Timestamp,
-    },
-    /// Decide inputs again after a quarantine.
-    LiftQuarantine {
-        /// Version of this command.
-        v: V<1>,
-    },
-}
-
-/// One message of a customer, as the conversation keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ReceivedMessage {
-    /// The channel's id of it.
-    pub id: String,
-    /// When the customer sent it, by the channel's clock.
-    pub sent_at: Timestamp,
-    /// What it says.
-    pub content: Content,
-    /// Anything else that the channel knew.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(extend("x-personal" = true))]
-    pub metadata: Map<String, Value>,
-}
 
 /// What can have happened to a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -361,6 +33,8 @@ pub enum ConversationEvent {
     CustomerChanged {
         /// Version of this event.
         v: V<1>,
+        /// The channel's name.
+        channel: String,
         /// Who writes now.
         sender: Sender,
         /// What the channel knows now.
@@ -498,6 +172,9 @@ pub enum ConversationEvent {
         v: V<1>,
         /// Why.
         reason: HandoffReason,
+        /// The queue that was asked for, if one was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<String>,
         /// For whoever takes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
@@ -513,6 +190,9 @@ pub enum ConversationEvent {
         /// For this agent only, after a transfer to one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<String>,
+        /// It is given up then, if nobody has taken it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        abandon_at: Option<Timestamp>,
     },
     /// It was offered to an agent.
     OfferMade {
@@ -539,6 +219,9 @@ pub enum ConversationEvent {
         offer: String,
         /// Who.
         agent: String,
+        /// The agent's name as customers may see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
         /// The reservation, now an occupied slot.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reservation: Option<String>,
@@ -583,6 +266,15 @@ pub enum ConversationEvent {
         reservation: Option<String>,
         /// Why.
         reason: RescindReason,
+    },
+    /// An offer was refused (`command_refused` says why) whose slot had been reserved: it is given back.
+    OfferRefused {
+        /// Version of this event.
+        v: V<1>,
+        /// To whom it was to be offered.
+        agent: String,
+        /// The reservation, to be released.
+        reservation: String,
     },
     /// The agent put the customer on hold.
     Held {
@@ -675,10 +367,20 @@ pub enum ConversationEvent {
         /// Version of this event.
         v: V<1>,
     },
+    /// It is the customer's turn to write.
+    CustomerAwaited {
+        /// Version of this event.
+        v: V<1>,
+        /// A customer who is silent until then is asked whether that was all.
+        prompt_at: Timestamp,
+    },
     /// The customer, silent for a while, was asked whether that was all.
     InactivityPrompted {
         /// Version of this event.
         v: V<1>,
+        /// The session is closed then, if the customer stays silent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        close_at: Option<Timestamp>,
     },
     /// The customer has gone.
     CustomerLeft {
@@ -691,13 +393,25 @@ pub enum ConversationEvent {
         v: V<1>,
         /// Who.
         agent: String,
+        /// The slot, which stays occupied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reservation: Option<String>,
         /// It ends by itself then.
         deadline: Timestamp,
+    },
+    /// The talk goes on, out of wrap-up: the customer wrote again, or the agent took it up.
+    Reactivated {
+        /// Version of this event.
+        v: V<1>,
+        /// Who has it.
+        agent: String,
     },
     /// What it was about and how it ended.
     DispositionSet {
         /// Version of this event.
         v: V<1>,
+        /// The session, which may just have been closed.
+        session: u32,
         /// One of the tenant's codes.
         code: String,
         /// A remark.

@@ -1,0 +1,176 @@
+//! Offers: made by the scheduler, ended here and nowhere else.
+
+use super::{
+    proceed,
+    refuse::{check_agent, check_note, invalid, open_offer, wrong_state},
+    step::Step,
+};
+use crate::conversation::state::{Active, MAX_NAME_CHARS, Offer, Phase, State, Waiting};
+use kefu_events::{
+    ActorKind, CommandRefused, Quarantined, Refusal, V,
+    conversation::{ConversationCommand, ConversationEvent, RescindReason, Target},
+};
+use serde_json::Value;
+
+pub(super) fn make(
+    step: &mut Step,
+    agent: &str,
+    reservation: Option<&str>,
+    session: Option<u32>,
+    decision: Option<&Value>,
+) -> Result<(), Refusal> {
+    check_agent(agent)?;
+    if reservation.is_some_and(|reservation| reservation.is_empty() || reservation.len() > 512) {
+        return Err(invalid("a reservation's id has 1 to 512 bytes"));
+    }
+    if session.is_some_and(|session| session != step.state.sessions) {
+        let message = format!("this was decided for another session than {}", step.state.sessions);
+        return Err(Refusal::new("obsolete", message));
+    }
+    let Some(Phase::Queued(waiting)) = step.state.phase() else {
+        return Err(wrong_state(&step.state, "it to be queued"));
+    };
+    if let Some(wanted) = waiting.agent.as_deref()
+        && wanted != agent
+        && step.actor.kind != ActorKind::System
+    {
+        return Err(Refusal::new("reserved_for", format!("it waits for {wanted} only")));
+    }
+    let offer = step.new_id();
+    let deadline = step.after(step.settings.offer_timeout_s);
+    step.emit(ConversationEvent::OfferMade {
+        v: V,
+        offer,
+        agent: agent.to_owned(),
+        reservation: reservation.map(str::to_owned),
+        deadline,
+        decision: decision.cloned(),
+    });
+    Ok(())
+}
+
+/// All events of a quarantine. Nobody can work on the conversation now, so it holds no slot: an offer is withdrawn, and
+/// from the agent who has it, it goes back to the queue, to be offered to that agent first when the quarantine ends.
+pub(in crate::conversation) fn set_aside(state: &State, quarantined: Quarantined) -> Vec<ConversationEvent> {
+    let mut events = vec![ConversationEvent::Quarantined(quarantined)];
+    let Some(session) = &state.session else { return events };
+    match session.phase.clone() {
+        Phase::Bot(_) | Phase::Queued(_) => {}
+        Phase::Offered(_, Offer { id: offer, to, .. }) => events.push(ConversationEvent::OfferRescinded {
+            v: V,
+            offer,
+            agent: to.agent,
+            reservation: to.reservation,
+            reason: RescindReason::Quarantined,
+        }),
+        Phase::Active(Active { holder, .. }) | Phase::WrapUp(holder, _) => {
+            let queue = session.queue.clone().unwrap_or_else(|| "default".to_owned());
+            events.push(ConversationEvent::Transferred {
+                v: V,
+                from: holder.agent.clone(),
+                reservation: holder.reservation,
+                to: Target::Agent(holder.agent.clone()),
+                note: None,
+            });
+            events.push(ConversationEvent::Queued {
+                v: V,
+                queue,
+                priority: session.priority,
+                agent: Some(holder.agent),
+                abandon_at: None,
+            });
+        }
+    }
+    events
+}
+
+/// All events of a refused command: a slot that was reserved for an offer is given back, unless this conversation
+/// holds it (the same decision, sent twice under two ids).
+pub(in crate::conversation) fn refuse(
+    state: &State,
+    command: &ConversationCommand,
+    refused: CommandRefused,
+) -> Vec<ConversationEvent> {
+    let mut events = vec![ConversationEvent::CommandRefused(refused)];
+    if let ConversationCommand::Offer { agent, reservation: Some(reservation), .. } = command {
+        let held = state.holder().is_some_and(|holder| holder.reservation.as_ref() == Some(reservation));
+        if !held {
+            let (agent, reservation) = (agent.clone(), reservation.clone());
+            events.push(ConversationEvent::OfferRefused { v: V, agent, reservation });
+        }
+    }
+    events
+}
+
+pub(super) fn accept(step: &mut Step, named: Option<&str>, name: Option<&str>) -> Result<(), Refusal> {
+    let (_, offer) = open_offer(step, named)?;
+    if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS) {
+        return Err(invalid(format!("a name has 1 to {MAX_NAME_CHARS} characters")));
+    }
+    let shown = name.unwrap_or(&offer.to.agent).to_owned();
+    step.emit(ConversationEvent::OfferAccepted {
+        v: V,
+        offer: offer.id,
+        agent: offer.to.agent,
+        name: name.map(str::to_owned),
+        reservation: offer.to.reservation,
+    });
+    let text = step.settings.texts.accepted.replace("{agent}", &shown);
+    step.say_text(&text);
+    Ok(())
+}
+
+pub(super) fn reject(step: &mut Step, named: Option<&str>, reason: Option<&str>) -> Result<(), Refusal> {
+    let (waiting, offer) = open_offer(step, named)?;
+    check_note(reason)?;
+    let Offer { id, to, .. } = offer;
+    step.emit(ConversationEvent::OfferRejected {
+        v: V,
+        offer: id,
+        agent: to.agent,
+        reservation: to.reservation,
+        reason: reason.map(str::to_owned),
+    });
+    open_to_all(step, &waiting);
+    Ok(())
+}
+
+pub(super) fn rescind(step: &mut Step, named: Option<&str>, reason: RescindReason) -> Result<(), Refusal> {
+    let (waiting, _) = open_offer(step, named)?;
+    take_back(step, reason);
+    if reason == RescindReason::AgentGone {
+        open_to_all(step, &waiting);
+    }
+    Ok(())
+}
+
+/// The agent did not answer in time.
+pub(super) fn time_out(step: &mut Step) -> Result<(), Refusal> {
+    let (waiting, Offer { id, to, .. }) = open_offer(step, None)?;
+    step.emit(ConversationEvent::OfferTimedOut { v: V, offer: id, agent: to.agent, reservation: to.reservation });
+    open_to_all(step, &waiting);
+    Ok(())
+}
+
+/// Takes the open offer back, if there is one.
+pub(super) fn take_back(step: &mut Step, reason: RescindReason) {
+    if let Some(Phase::Offered(_, Offer { id: offer, to, .. })) = step.state.phase().cloned() {
+        step.emit(ConversationEvent::OfferRescinded {
+            v: V,
+            offer,
+            agent: to.agent,
+            reservation: to.reservation,
+            reason,
+        });
+    }
+}
+
+/// A conversation that waited for one agent, who does not take it, waits for anybody: else it would wait for ever.
+fn open_to_all(step: &mut Step, waiting: &Waiting) {
+    if waiting.agent.is_some() {
+        let queue = step.state.session.as_ref().and_then(|session| session.queue.clone());
+        let queue = queue.unwrap_or_else(|| proceed::first_queue(step));
+        let priority = step.state.session.as_ref().map_or(0, |session| session.priority);
+        step.emit(ConversationEvent::Queued { v: V, queue, priority, agent: None, abandon_at: waiting.abandon_at });
+    }
+}

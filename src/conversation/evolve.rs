@@ -1,0 +1,227 @@
+//! The state after an event. Never fails and never judges: what is in the log has happened.
+
+use super::{
+    state::{
+        Active, Asked, Awaited, Bot, Closed, Collecting, Handoff, Holder, MAX_NAME_CHARS, MAX_QUESTION_CHARS,
+        MAX_RATEABLE_ANSWERS, MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Session, State, Unasked, Waiting,
+        WantedRating,
+    },
+    words,
+};
+use crate::aggregate::CommitMeta;
+use kefu_events::{
+    Content, Sender, Timestamp,
+    conversation::{ConversationEvent, ReceivedMessage},
+};
+use serde_json::{Map, Value};
+
+pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &ConversationEvent) {
+    use ConversationEvent as Event;
+    match event {
+        Event::SessionOpened { session, channel, thread, sender, .. } => {
+            state.channel.clone_from(channel);
+            state.thread.clone_from(thread);
+            know(state, sender);
+            state.sessions = *session;
+            state.closed = None;
+            state.session = Some(Box::new(opened(*session, commit.at)));
+        }
+        Event::CustomerChanged { sender, .. } => know(state, sender),
+        Event::MessageReceived { message, .. } => received(state, commit.at, message),
+        Event::SessionClosed { reason, agent, .. } => {
+            state.session = None;
+            state.closed = Some(Closed { at: commit.at, reason: *reason, agent: agent.clone() });
+        }
+        Event::SatisfactionRequested { session, deadline, .. } => {
+            state.rating = Some(WantedRating { session: *session, deadline: *deadline });
+        }
+        Event::SatisfactionRated { .. } => state.rating = None,
+        Event::AnswerRated { request, .. } => state.rateable.retain(|rateable| rateable != request),
+        Event::Tagged { tags, .. } => state.tags.extend(tags.iter().cloned()),
+        Event::Untagged { tags, .. } => state.tags.retain(|tag| !tags.contains(tag)),
+        Event::AnswerGiven { request, .. } => {
+            if state.rateable.len() == MAX_RATEABLE_ANSWERS {
+                state.rateable.pop_front();
+            }
+            state.rateable.push_back(request.clone());
+            if let Some(session) = &mut state.session {
+                evolve_session(session, commit.at, event);
+            }
+        }
+        _ => {
+            if let Some(session) = &mut state.session {
+                evolve_session(session, commit.at, event);
+            }
+        }
+    }
+}
+
+fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEvent) {
+    use ConversationEvent as Event;
+    match event {
+        Event::MessageEdited { .. }
+        | Event::InformationRequested { .. }
+        | Event::InformationCollected { .. }
+        | Event::AnswerRequested { .. }
+        | Event::AnswerGiven { .. }
+        | Event::AnswerDeclined { .. }
+        | Event::HandoffRequested { .. } => evolve_bot(session, event),
+        Event::Queued { queue, priority, agent, abandon_at, .. } => {
+            // After a rejected transfer it is queued again, and has waited since the first time.
+            let since = if let Phase::Queued(waiting) = &session.phase { waiting.since } else { at };
+            session.phase = Phase::Queued(Waiting { since, agent: agent.clone(), abandon_at: *abandon_at });
+            session.queue = Some(queue.clone());
+            session.priority = *priority;
+            session.awaited = None;
+        }
+        Event::OfferMade { offer, agent, reservation, deadline, .. } => {
+            let waiting = match &session.phase {
+                Phase::Queued(waiting) => waiting.clone(),
+                _ => Waiting { since: at, agent: None, abandon_at: None },
+            };
+            let to = Holder { agent: agent.clone(), name: None, reservation: reservation.clone() };
+            session.phase = Phase::Offered(waiting, Offer { id: offer.clone(), to, deadline: *deadline });
+        }
+        Event::OfferAccepted { agent, name, reservation, .. } => {
+            let holder = Holder { agent: agent.clone(), name: name.clone(), reservation: reservation.clone() };
+            session.phase = Phase::Active(with(holder));
+            session.served = true;
+        }
+        Event::OfferRejected { .. } | Event::OfferTimedOut { .. } | Event::OfferRescinded { .. } => {
+            if let Phase::Offered(waiting, _) = &session.phase {
+                session.phase = Phase::Queued(waiting.clone());
+            }
+        }
+        Event::ReturnedToBot { .. } => {
+            session.phase = Phase::Bot(Bot::default());
+            session.awaited = None;
+        }
+        Event::WrapUpStarted { deadline, .. } => {
+            if let Phase::Active(active) = &session.phase {
+                session.phase = Phase::WrapUp(active.holder.clone(), *deadline);
+            }
+            session.awaited = None;
+        }
+        Event::Reactivated { .. } => {
+            if let Phase::WrapUp(holder, _) = &session.phase {
+                session.phase = Phase::Active(with(holder.clone()));
+            }
+        }
+        Event::CustomerAwaited { prompt_at, .. } => session.awaited = Some(Awaited::Prompt(*prompt_at)),
+        Event::InactivityPrompted { close_at, .. } => session.awaited = close_at.map(Awaited::Close),
+        Event::CustomerLeft { .. } => session.customer_left = true,
+        Event::DispositionSet { code, .. } => session.disposition = Some(code.clone()),
+        Event::Held { .. } | Event::Snoozed { .. } => {
+            session.awaited = None;
+            evolve_active(session, event);
+        }
+        _ => evolve_active(session, event),
+    }
+}
+
+fn evolve_bot(session: &mut Session, event: &ConversationEvent) {
+    use ConversationEvent as Event;
+    let Phase::Bot(bot) = &mut session.phase else { return };
+    match event {
+        Event::MessageEdited { of, text, .. } => {
+            let text = fitting(bot, text, Some(of));
+            if let Some(message) = bot.unasked.iter_mut().find(|message| message.id == *of) {
+                message.text = text;
+            }
+        }
+        Event::InformationRequested { field, attempt, .. } => {
+            bot.collecting = Some(Collecting { field: field.clone(), attempt: *attempt });
+        }
+        Event::InformationCollected { field, value, .. } => {
+            bot.collecting = None;
+            let value = value.as_ref().map(|value| words::cut(value, MAX_VALUE_CHARS).to_owned());
+            session.collected.insert(field.clone(), value);
+        }
+        Event::AnswerRequested { request, message, deadline, .. } => {
+            bot.asked = Some(Asked { request: request.clone(), message: message.clone(), deadline: *deadline });
+            bot.unasked.clear();
+            session.awaited = None;
+        }
+        Event::AnswerGiven { .. } | Event::AnswerDeclined { .. } => bot.asked = None,
+        Event::HandoffRequested { queue, .. } => {
+            *bot = Bot { handoff: Some(Handoff { queue: queue.clone() }), ..Bot::default() };
+        }
+        _ => {}
+    }
+}
+
+fn evolve_active(session: &mut Session, event: &ConversationEvent) {
+    use ConversationEvent as Event;
+    let Phase::Active(active) = &mut session.phase else { return };
+    match event {
+        Event::Held { .. } => active.held = true,
+        Event::Resumed { .. } => active.held = false,
+        Event::Snoozed { until, .. } => active.snoozed_until = Some(*until),
+        Event::Unsnoozed { .. } => active.snoozed_until = None,
+        Event::ConsultStarted { with, .. } => active.consult = Some(with.clone()),
+        Event::ConsultEnded { .. } => active.consult = None,
+        _ => {}
+    }
+}
+
+fn received(state: &mut State, at: Timestamp, message: &ReceivedMessage) {
+    // A clock that is ahead must not make every later message look late.
+    state.last_sent_at = state.last_sent_at.max(message.sent_at.min(at));
+    if !message.metadata.is_empty() {
+        state.metadata = fingerprint(&message.metadata);
+    }
+    let Some(session) = &mut state.session else { return };
+    if matches!(message.content, Content::Event { .. }) {
+        return;
+    }
+    session.awaited = None;
+    session.customer_left = false;
+    if let Phase::Bot(bot) = &mut session.phase
+        && bot.collecting.is_none()
+        && bot.handoff.is_none()
+        && bot.unasked.len() < MAX_UNASKED
+        && let Some(text) = words::readable(&message.content)
+    {
+        let text = fitting(bot, text, None);
+        bot.unasked.push(Unasked { id: message.id.clone(), text, sent_at: message.sent_at });
+    }
+}
+
+/// As much of a text as a question has room for, beside the other messages that it is made of.
+fn fitting(bot: &Bot, text: &str, instead_of: Option<&str>) -> String {
+    let others = bot.unasked.iter().filter(|message| Some(message.id.as_str()) != instead_of);
+    let taken: usize = others.map(|message| message.text.chars().count()).sum();
+    words::cut(text, MAX_QUESTION_CHARS.saturating_sub(taken)).to_owned()
+}
+
+/// Takes note of who writes; a name is not forgotten because one message lacks it.
+fn know(state: &mut State, sender: &Sender) {
+    let known = state.sender.take().filter(|known| known.id == sender.id).and_then(|known| known.name);
+    let name = sender.name.as_ref().map(|name| words::cut(name, MAX_NAME_CHARS).to_owned());
+    state.sender = Some(Sender { id: sender.id.clone(), name: name.or(known) });
+}
+
+fn opened(number: u32, opened_at: Timestamp) -> Session {
+    Session {
+        number,
+        opened_at,
+        phase: Phase::Bot(Bot::default()),
+        awaited: None,
+        collected: std::collections::BTreeMap::new(),
+        queue: None,
+        priority: 0,
+        served: false,
+        customer_left: false,
+        disposition: None,
+    }
+}
+
+fn with(holder: Holder) -> Active {
+    Active { holder, held: false, snoozed_until: None, consult: None }
+}
+
+/// FNV-1a over the JSON: a collision means one missed update of what a channel knows, which the next one mends.
+pub(super) fn fingerprint(metadata: &Map<String, Value>) -> u64 {
+    let json = serde_json::to_string(metadata).unwrap_or_default();
+    json.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,26 @@
+//! What the demo tenant says.
+
+use serde_json::{Value, json};
+
+/// The document `tenant` of the demo tenant: everything is switched on that a newcomer might want to see, and nothing
+/// must be typed before a person is reached.
+pub fn demo_settings() -> Value {
+    json!({
+        "name": "Demo",
+        "texts": {
+            "welcome": "Hello, this is the demo. Ask me anything, or write \"human\" to talk to a person. \
+                        您好，这里是演示客服。请描述您的问题，或输入“人工”转人工服务。",
+            "handoff": "I am passing you on to a colleague. One moment, please. 正在为您转接人工客服，请稍候。",
+            "accepted": "You are now talking to {agent}.",
+            "inactivity_prompt": "Are you still there? Was that all?",
+            "inactivity_closed": "We close this conversation for now. Write again whenever you like.",
+            "abandoned": "We are sorry: nobody is free at the moment. Please try again later.",
+            "satisfaction_request": "How did we do? Please answer with a number from 1 (bad) to 5 (very good). \
+                                     请用 1 到 5 为本次服务评分。",
+            "satisfaction_thanks": "Thank you for your rating! 感谢您的评价！",
+        },
+        "queues": ["support", "sales"],
+        "dispositions": ["solved", "not_solved", "spam"],
+        "merge_contacts_by": ["email", "phone"],
+    })
+}
