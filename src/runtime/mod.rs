@@ -3,8 +3,8 @@
 //! - [`machine`]: router, mailboxes, take-over and retries of one partition, as a pure step machine. It is told what
 //!   happened and says what is to be done; it does nothing itself. The seeded simulation runs exactly this code.
 //! - [`intake`] and [`outgoing`]: from a queue's bytes to an input, and from a commit to what is published after it. Pure.
-//! - [`projector`]: tails the log and feeds the store.
 //! - [`owner`]: the actor around one machine; [`node`]: leases and owners of one process; `timers`: deadlines.
+//! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!
 //! actix is named in [`owner`] and [`node`] only, and is no part of their interfaces to the rest of kefu: it is in maintenance
 //! mode and must stay replaceable.
@@ -18,6 +18,7 @@ pub mod node;
 pub mod outgoing;
 pub mod owner;
 pub mod projector;
+pub mod queries;
 mod timers;
 
 use crate::aggregate::TenantConfig;

@@ -3,8 +3,13 @@
 //! [`Kinds`](crate::aggregate::kind::Kinds) does the same for deciding. It also computes the effects of each commit,
 //! which cost more than all that is done here, and are of no use to a projector.
 
-use super::{commit::AnyCommit, entries::Entries, keys};
-use crate::aggregate::{Aggregate, Cause, Tracked};
+use super::{CONTACTS, CONVERSATIONS, commit::AnyCommit, entries::Entries, keys};
+use crate::{
+    aggregate::{Aggregate, Cause, Tracked},
+    contact::Contact,
+    conversation::Conversation,
+    settings::Settings,
+};
 use kefu_events::{
     AggregateKind, Commit,
     upcast::{DecodeError, decode_commit},
@@ -55,6 +60,11 @@ pub struct Folds {
 }
 
 impl Folds {
+    /// All that kefu has, with their lists.
+    pub fn all() -> Self {
+        Self::new().with::<Conversation>(&[CONVERSATIONS]).with::<Contact>(&[CONTACTS]).with::<Settings>(&[])
+    }
+
     /// No kinds.
     pub fn new() -> Self {
         Self::default()

@@ -2,21 +2,22 @@
 //!
 //! Everything in here follows from the log and can be deleted at any time: the next start reads the log from the first
 //! commit on. That decides the rest. There is no write-ahead log and no sync: a write is lost together with the
-//! checkpoint that says it was made, so that the tail is simply read again ([`database`]). And nothing is ever served
+//! checkpoint that says it was made, so that the tail is simply read again (`database`). And nothing is ever served
 //! that does not match the log: whatever is in doubt is dropped and built anew, and said so.
 //!
 //! In reading order:
 //!
-//! - [`commit`]: a commit, decoded once for everybody;
-//! - [`projection`]: what a projection is, and the batch that it writes into;
-//! - [`folds`]: the states of aggregates of every kind behind one face; [`entries`]: what is found by state;
-//! - [`aggregates`]: the projection that keeps snapshots, causes, timers and [`lists`];
-//! - [`settings`]: the projection that keeps every tenant's configuration in memory;
-//! - [`writer`]: feeds the projections, writes each batch with its checkpoints, and drops what does not match;
-//! - [`reads`]: what everybody else may ask.
+//! - `commit`: a commit, decoded once for everybody;
+//! - `projection`: what a projection is, and the batch that it writes into;
+//! - `folds`: the states of aggregates of every kind behind one face; `entries`: what is found by state;
+//! - `aggregates`: the projection that keeps snapshots, causes, timers and lists;
+//! - `lists`: conversations and contacts as people look for them;
+//! - `settings`: the projection that keeps every tenant's configuration in memory;
+//! - `writer`: feeds the projections, writes each batch with its checkpoints, and drops what does not match;
+//! - `reads`: what everybody else may ask.
 //!
 //! To add a projection, implement [`Projection`] and hand it to [`Store::open`]. To find aggregates by something in
-//! their state, add a [`lists::List`]: a pure function from a state to the keys under which it is found.
+//! their state, add a [`List`]: a pure function from a state to the keys under which it is found.
 //!
 //! This folder may not know where commits come from, and nobody else may know RocksDB.
 
@@ -28,6 +29,7 @@ mod entries;
 mod error;
 mod folds;
 mod keys;
+mod lists;
 mod projection;
 mod reads;
 mod settings;
@@ -41,6 +43,10 @@ pub use database::StoreOptions;
 pub use entries::Entries;
 pub use error::StoreError;
 pub use folds::{Folds, List, Subject};
+pub use lists::{
+    CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,
+    WrongCursor,
+};
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View};
 pub use reads::{Store, StoreFigures};
 pub use settings::Settings;

@@ -10,7 +10,7 @@ use super::{
     timers::TimerHeads,
     writer::ProjectionStatus,
 };
-use crate::aggregate::Cause;
+use crate::{aggregate::Cause, runtime::Tenants};
 use kefu_events::{AggregateKind, Timestamp};
 use serde::Serialize;
 use std::{
@@ -97,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     /// The store could not be read.
-    pub fn timer_exists(&self, partition: u16, timer: &DueTimer) -> Result<bool, StoreError> {
+    pub fn has_timer(&self, partition: u16, timer: &DueTimer) -> Result<bool, StoreError> {
         let mut key = Vec::new();
         let path = keys::path(&timer.tenant, timer.kind, &timer.key);
         keys::timer_into(&mut key, partition, timer.due, &path, &timer.timer);
@@ -138,7 +138,12 @@ impl Store {
         })
     }
 
-    /// The configuration of all tenants, as of [`projected`](Self::projected) or a little later.
+    /// The effective configuration of all tenants, as of [`projected`](Self::projected) or a little later.
+    pub fn tenants(&self) -> Arc<Tenants> {
+        self.0.settings.load().configs().clone()
+    }
+
+    /// The configuration of all tenants with their documents, as of [`projected`](Self::projected) or a little later.
     pub fn settings(&self) -> Arc<Settings> {
         self.0.settings.load_full()
     }

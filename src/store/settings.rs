@@ -1,10 +1,10 @@
 //! The projection `settings`: every tenant's configuration, in memory for whoever decides something, and its documents.
 
 use super::{Batch, DecodedCommit, Family, Projection, StoreError, View, projection::Shape};
-use crate::aggregate::TenantConfig;
+use crate::{aggregate::TenantConfig, runtime::Tenants, settings::effective};
 use arc_swap::ArcSwap;
-use kefu_events::settings::{CHANNEL_DOCUMENT_PREFIX, SettingsEvent, TENANT_DOCUMENT, TenantSettings};
-use serde_json::{Map, Value};
+use kefu_events::settings::{SettingsEvent, TENANT_DOCUMENT};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -13,49 +13,52 @@ use std::{
 /// The configuration of all tenants, as of one commit.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    tenants: BTreeMap<String, Tenant>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Tenant {
-    documents: BTreeMap<String, Arc<Value>>,
-    config: Arc<TenantConfig>,
+    documents: BTreeMap<String, BTreeMap<String, Arc<Value>>>,
+    configs: Arc<Tenants>,
 }
 
 impl Settings {
+    /// The effective configuration of all tenants.
+    pub fn configs(&self) -> &Arc<Tenants> {
+        &self.configs
+    }
+
     /// A tenant's effective configuration; `None` if there is no such tenant.
     pub fn tenant(&self, tenant: &str) -> Option<&Arc<TenantConfig>> {
-        self.existing(tenant).map(|found| &found.config)
+        self.configs.get(tenant)
     }
 
     /// The names of all tenants, sorted.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
-        self.tenants.keys().map(String::as_str).filter(|tenant| self.existing(tenant).is_some())
+        self.configs.keys().map(String::as_str)
     }
 
     /// The names of a tenant's documents, sorted.
     pub fn documents(&self, tenant: &str) -> impl Iterator<Item = &str> {
-        self.existing(tenant).into_iter().flat_map(|found| found.documents.keys().map(String::as_str))
+        self.documents.get(tenant).into_iter().flat_map(|documents| documents.keys().map(String::as_str))
     }
 
     /// What a document says.
     pub fn document(&self, tenant: &str, document: &str) -> Option<&Arc<Value>> {
-        self.existing(tenant)?.documents.get(document)
-    }
-
-    fn existing(&self, tenant: &str) -> Option<&Tenant> {
-        // The document of this name makes a tenant exist; one of a channel could have come before it.
-        self.tenants.get(tenant).filter(|found| found.documents.contains_key(TENANT_DOCUMENT))
+        self.documents.get(tenant)?.get(document)
     }
 
     fn set(&mut self, tenant: &str, document: &str, value: Value) {
-        self.tenants.entry(tenant.to_owned()).or_default().documents.insert(document.to_owned(), Arc::new(value));
+        self.documents.entry(tenant.to_owned()).or_default().insert(document.to_owned(), Arc::new(value));
     }
 
-    fn refresh(&mut self, tenant: &str) {
-        if let Some(tenant) = self.tenants.get_mut(tenant) {
-            tenant.config = Arc::new(effective(&tenant.documents));
+    /// Computes the configuration of tenants anew.
+    fn refresh<'a>(&mut self, tenants: impl Iterator<Item = &'a str>) {
+        let mut configs = Tenants::clone(&self.configs);
+        for tenant in tenants {
+            let Some(documents) = self.documents.get(tenant) else { continue };
+            // The document of this name makes a tenant exist; one of a channel could have come before it.
+            let Some(base) = documents.get(TENANT_DOCUMENT) else { continue };
+            let channels = documents.iter().filter(|(name, _)| *name != TENANT_DOCUMENT);
+            let channels = channels.map(|(name, value)| (name.clone(), Value::clone(value))).collect();
+            configs.insert(tenant.to_owned(), Arc::new(effective(base, &channels)));
         }
+        self.configs = Arc::new(configs);
     }
 }
 
@@ -110,8 +113,8 @@ impl Projection for SettingsProjection {
         if let Some(key) = damaged {
             return Err(view.database.noticed(StoreError::Damaged(format!("settings document {key}"))));
         }
-        let tenants: Vec<String> = self.settings.tenants.keys().cloned().collect();
-        tenants.iter().for_each(|tenant| self.settings.refresh(tenant));
+        let tenants: Vec<String> = self.settings.documents.keys().cloned().collect();
+        self.settings.refresh(tenants.iter().map(String::as_str));
         self.shown.store(Arc::new(self.settings.clone()));
         Ok(())
     }
@@ -142,34 +145,7 @@ impl Projection for SettingsProjection {
             self.settings.set(&tenant, &document, value);
             tenants.insert(tenant);
         }
-        tenants.iter().for_each(|tenant| self.settings.refresh(tenant));
+        self.settings.refresh(tenants.iter().map(String::as_str));
         self.shown.store(Arc::new(self.settings.clone()));
     }
-}
-
-fn effective(documents: &BTreeMap<String, Arc<Value>>) -> TenantConfig {
-    let tenant = documents.get(TENANT_DOCUMENT).map(|value| Value::clone(value)).unwrap_or_default();
-    let tenant: TenantSettings = serde_json::from_value(tenant).unwrap_or_default();
-    let base = serde_json::to_value(&tenant).unwrap_or_default();
-    let channels = documents.iter().filter_map(|(name, patch)| {
-        let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
-        let settings = serde_json::from_value(merge_patch(base.clone(), patch)).ok()?;
-        Some((channel.to_owned(), Arc::new(settings)))
-    });
-    TenantConfig { channels: channels.collect(), tenant: Arc::new(tenant) }
-}
-
-fn merge_patch(target: Value, patch: &Value) -> Value {
-    let Value::Object(patch) = patch else { return patch.clone() };
-    let mut merged = match target {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    for (name, value) in patch {
-        let before = merged.remove(name).unwrap_or_default();
-        if !value.is_null() {
-            merged.insert(name.clone(), merge_patch(before, value));
-        }
-    }
-    Value::Object(merged)
 }

@@ -8,7 +8,7 @@ use kefu_events::{AggregateKind, Timestamp};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A deadline that has passed, or will.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DueTimer {
     /// When it is due.
     pub due: Timestamp,

@@ -1,11 +1,12 @@
 //! How far the projector is, for people, for `readyz`, and for whoever waits.
 
 use crate::store::Store;
+use serde::Serialize;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How far the projector is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Progress {
     /// What it is doing.
     pub state: ProjectorState,
@@ -15,12 +16,13 @@ pub struct Progress {
     pub end: u64,
     /// Commits per second, lately.
     pub commits_per_s: f64,
-    /// How long it will take to reach the end, while it is behind.
-    pub left: Option<Duration>,
+    /// Seconds until it reaches the end, while it is behind.
+    pub left_s: Option<f64>,
 }
 
 /// What the projector is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProjectorState {
     /// It compares the store with the log.
     Starting,
@@ -71,7 +73,7 @@ impl Meter {
             projected: store.projected(),
             end: 0,
             commits_per_s: 0.0,
-            left: None,
+            left_s: None,
         };
         let (shown, receiver) = watch::channel(progress);
         let now = Instant::now();
@@ -104,19 +106,17 @@ impl Meter {
         let rate = if elapsed > 0.0 { (self.commits - commits) as f64 / elapsed } else { 0.0 };
         self.last = (Instant::now(), self.commits);
         let all = self.commits_since_start();
-        let left = (!caught_up && all > 0.0)
-            .then(|| Duration::try_from_secs_f64((self.target - projected) as f64 / all).ok())
-            .flatten();
+        let left_s = (!caught_up && all > 0.0).then(|| (self.target - projected) as f64 / all);
         let was_ready = self.shown.borrow().is_ready();
         let state = if caught_up { ProjectorState::Following } else { ProjectorState::Rebuilding };
         self.shown.send_modify(|progress| {
-            *progress = Progress { state, projected, commits_per_s: rate, left, end: progress.end.max(projected) };
+            *progress = Progress { state, projected, commits_per_s: rate, left_s, end: progress.end.max(projected) };
         });
         let now = Instant::now();
         if !caught_up && self.logged.is_none_or(|logged| now - logged >= Self::LOG_INTERVAL) {
             let whole = (self.target - self.from).max(1);
             let percent = projected.saturating_sub(self.from) * 100 / whole;
-            let left = left.map(|left| format!("{} s", left.as_secs_f64().ceil()));
+            let left = left_s.map(|seconds| format!("{} s", seconds.ceil()));
             tracing::info!(
                 commit = projected,
                 of = self.target,
@@ -154,7 +154,7 @@ impl Meter {
     fn show(&mut self, state: ProjectorState) {
         let projected = self.store.projected();
         self.shown.send_modify(|progress| {
-            *progress = Progress { state, projected, end: progress.end, commits_per_s: 0.0, left: None };
+            *progress = Progress { state, projected, end: progress.end, commits_per_s: 0.0, left_s: None };
         });
     }
 }

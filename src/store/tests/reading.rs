@@ -73,12 +73,12 @@ fn timers_come_in_the_order_in_which_they_are_due_and_go_when_they_are_moved() {
     assert_eq!(store.next_due(3).unwrap(), None);
     let first = store.due_timers(1, at(0), 1).unwrap().remove(0);
     assert_eq!((first.tenant.as_str(), first.kind), ("acme", AggregateKind::Conversation));
-    assert!(store.timer_exists(1, &first).unwrap());
+    assert!(store.has_timer(1, &first).unwrap());
 
     log.wait("b", false, None);
     log.wait("c", false, Some(at(-500)));
     log.feed(&mut writer);
-    assert!(!store.timer_exists(1, &first).unwrap());
+    assert!(!store.has_timer(1, &first).unwrap());
     assert_eq!(due(0, 10), [timer("c", "first", -500)]);
     assert_eq!(due(1_000, 10), [timer("c", "first", -500), timer("b", "second", 100), timer("a", "first", 300)]);
 
