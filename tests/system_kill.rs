@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use support::{
     adapter::{self, Adapter, Replay},
     kefu::Kefu,
-    log, long, skip,
+    log, long, pause, skip,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +66,7 @@ async fn nothing_is_lost_or_doubled_when_everything_is_killed() {
                 recoveries.push(Instant::elapsed(&since));
             }
             assert!(kefu.ended().is_none(), "kefu ended by itself:\n{}", kefu.last_words());
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
         assert!(!replaying.is_finished(), "the load ended before the last kill");
         unrecovered += usize::from(killed.is_some());

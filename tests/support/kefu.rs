@@ -1,7 +1,7 @@
 //! A real `kefu serve` for a test: a process of its own on a temporary directory and on ports of its own, with the
 //! nats-server that it manages, to be killed at will; gone when the test ends.
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, pause};
 use kefu::journal::{ConnectOptions, NatsJournal, server::RunFile, subjects::Subjects};
 use nix::{
     sys::signal::{Signal, kill},
@@ -124,7 +124,7 @@ impl Kefu {
                 panic!("kefu ended with {status} before it was ready:\n{}", self.last_words());
             }
             assert!(began.elapsed() < PATIENCE, "kefu is not ready after {PATIENCE:?}:\n{}", self.last_words());
-            tokio::time::sleep(super::POLL).await;
+            pause().await;
         }
         began.elapsed()
     }
@@ -182,7 +182,7 @@ impl Kefu {
                 break status;
             }
             assert!(began.elapsed() < PATIENCE, "kefu does not stop:\n{}", self.last_words());
-            tokio::time::sleep(super::POLL).await;
+            pause().await;
         };
         self.child = None;
         status

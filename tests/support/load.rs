@@ -1,11 +1,11 @@
 //! Load that needs nothing but the bus: many threads at once, each in order, each message until it is acknowledged.
 
-use super::{PATIENCE, log::Published};
+use super::{PATIENCE, log::Published, pause};
 use futures::{StreamExt, stream};
 use kefu::journal::NatsJournal;
 use kefu_events::key::conversation_key;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// Threads of customers on one channel.
@@ -66,6 +66,6 @@ pub async fn publish(journal: &NatsJournal, message: &Published) {
             Err(error) => assert!(began.elapsed() < PATIENCE, "{thread}/{id} cannot be published: {error}"),
         }
         // What is not acknowledged may be stored all the same, or the server may be on its way back.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        pause().await;
     }
 }

@@ -17,8 +17,8 @@ use std::{
 /// Long enough for the busiest machine; nothing waits so long when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How often something is looked at that does not announce itself.
-pub const POLL: Duration = Duration::from_millis(50);
+/// Short enough to measure a recovery by.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `look` sees something.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn() -> F) -> T {
@@ -28,8 +28,14 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl
             return seen;
         }
         assert!(began.elapsed() < PATIENCE, "not seen within {PATIENCE:?}: {what}");
-        tokio::time::sleep(POLL).await;
+        pause().await;
     }
+}
+
+/// Between two looks at something that does not announce itself.
+pub async fn pause() {
+    // waits because that is all that can be done
+    tokio::time::sleep(POLL).await;
 }
 
 /// Whether the long variants of tests are wanted.
