@@ -116,10 +116,10 @@ impl Kefu {
         String::from_utf8_lossy(&log[tail..]).into_owned()
     }
 
-    /// Waits until it is ready, and says how long that took.
+    /// Waits until it is ready and says where it is, and how long that took.
     pub async fn ready(&mut self) -> Duration {
         let began = Instant::now();
-        while !self.is_ready() {
+        while !(self.is_ready() && self.is_announced()) {
             if let Some(status) = self.ended() {
                 panic!("kefu ended with {status} before it was ready:\n{}", self.last_words());
             }
@@ -127,6 +127,12 @@ impl Kefu {
             pause().await;
         }
         began.elapsed()
+    }
+
+    /// Whether this very process has left its `run.json`.
+    fn is_announced(&self) -> bool {
+        let run = RunFile::read(self.data()).expect("run.json");
+        run.is_some_and(|run| i64::from(run.pid) == i64::from(self.pid().as_raw()))
     }
 
     /// Whether it answers that it is ready.

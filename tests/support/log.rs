@@ -108,7 +108,9 @@ pub async fn until_committed(journal: &NatsJournal, causes: impl IntoIterator<It
     let mut missing: BTreeSet<String> = causes.into_iter().collect();
     let count = missing.len();
     let followed = follow_log(journal, |seen| {
-        seen.inspect(|logged| drop(missing.remove(&logged.commit.cause)));
+        if let Some(logged) = seen {
+            missing.remove(&logged.commit.cause);
+        }
         missing.is_empty()
     });
     let waited = tokio::time::timeout(PATIENCE, followed).await;
@@ -136,7 +138,9 @@ pub async fn until_deadlines_passed(journal: &NatsJournal) {
         let Some(logged) = seen else { return last == 0 };
         for event in &logged.commit.events {
             match event["type"].as_str() {
-                Some("answer_requested") => drop(open.insert(logged.subject.clone())),
+                Some("answer_requested") => {
+                    open.insert(logged.subject.clone());
+                }
                 Some("answer_given" | "answer_declined" | "queued" | "session_closed") => {
                     open.remove(&logged.subject);
                 }
