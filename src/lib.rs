@@ -2,6 +2,7 @@
 pub mod aggregate;
 pub mod contact;
 pub mod conversation;
+pub mod engine;
 pub mod journal;
 pub mod runtime;
 pub mod settings;

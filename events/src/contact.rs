@@ -119,6 +119,9 @@ pub enum ContactCommand {
         from: String,
         /// What it knew.
         details: ContactDetails,
+        /// How often it has been asked for, so that an answer to an earlier request is not taken for one to a later.
+        #[serde(default)]
+        attempt: u32,
         /// It has been taken over before and has changed since.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         again: bool,
@@ -151,6 +154,8 @@ pub enum ContactCommand {
         merge: String,
         /// Key of the contact that declines.
         with: String,
+        /// The request that is declined.
+        attempt: u32,
         /// Why: `part_of` another contact, `not_found`, `too_many`.
         reason: String,
         /// Key of the contact that it is itself part of.
@@ -280,6 +285,8 @@ pub enum ContactEvent {
         into: String,
         /// How often this merge has been redirected.
         hops: u32,
+        /// How often it has been asked for.
+        attempt: u32,
         /// What moves.
         details: ContactDetails,
         /// The other's confirmation is asked for again after this moment.
@@ -329,6 +336,8 @@ pub enum ContactEvent {
         merge: String,
         /// Key of the contact that was to be merged into this one.
         from: String,
+        /// The request that is declined.
+        attempt: u32,
         /// Why: `part_of` another contact, `not_found`, `too_many`.
         reason: String,
         /// Key of the contact that this one is itself part of.

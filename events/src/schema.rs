@@ -17,22 +17,25 @@ use std::collections::BTreeMap;
 /// Headers of a message in `KEFU_REJECTED`. The payload is the refused input as it came, whatever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectedHeaders {
-    /// Stable, for programs: `malformed`, `too_large`, `unknown_tenant`, `wrong_key`, `quarantined`, ….
+    /// Why, stable, for programs: `malformed`, `too_large`, `subject_mismatch`, `unknown_tenant`, `quarantined`, ….
     #[serde(rename = "Kefu-Reason")]
     pub reason: String,
-    /// For people: what is wrong and what would be right.
+    /// Why, for people: what is wrong and what would be right.
     #[serde(rename = "Kefu-Detail")]
     pub detail: String,
-    /// Key of the aggregate that it was meant for: the last token of the subject that it was published on.
+    /// The work queue that it came from: `inbox` or `commands`.
+    #[serde(rename = "Kefu-Queue")]
+    pub queue: String,
+    /// Its sequence in that queue's stream, in decimal digits.
+    #[serde(rename = "Kefu-Queue-Seq")]
+    #[schemars(regex(pattern = "^[0-9]+$"))]
+    pub queue_seq: String,
+    /// The key in the subject that it was published on.
     #[serde(rename = "Kefu-Key")]
     pub key: String,
-    /// The work queue that it came from: `KEFU_INBOX` or `KEFU_COMMANDS`.
-    #[serde(rename = "Kefu-Stream")]
-    pub stream: String,
-    /// Its sequence there, in decimal digits.
-    #[serde(rename = "Kefu-Sequence")]
-    #[schemars(regex(pattern = "^[0-9]+$"))]
-    pub sequence: String,
+    /// Kind of the aggregate that it was meant for, where that is known.
+    #[serde(rename = "Kefu-Aggregate", default, skip_serializing_if = "Option::is_none")]
+    pub aggregate: Option<String>,
 }
 
 /// Every document of the contract, by the name of its file in `schemas/`: one JSON Schema (2020-12) per kind of message

@@ -88,14 +88,16 @@ fn carry_out(step: &mut Step, command: &ContactCommand) -> Result<(), Refusal> {
         Command::ProposeMerge { from, first_seen, attribute, value, .. } => {
             merge::proposed(step, from, *first_seen, attribute, value)
         }
-        Command::Absorb { merge, from, details, again, .. } => merge::absorb(step, merge, from, details, *again),
+        Command::Absorb { merge, from, details, attempt, again, .. } => {
+            merge::absorb(step, merge, from, details, *attempt, *again)
+        }
         Command::Release { merge, from, .. } => {
             merge::release(step, merge, from);
             Ok(())
         }
         Command::ConfirmMerge { merge, with, merged, .. } => merge::confirmed(step, merge, with, *merged),
-        Command::DeclineMerge { merge, with, reason, part_of, .. } => {
-            merge::declined(step, merge, with, reason, part_of.as_deref())
+        Command::DeclineMerge { merge, with, attempt, reason, part_of, .. } => {
+            merge::declined(step, merge, with, *attempt, reason, part_of.as_deref())
         }
         Command::TimerFired { timer, due, .. } => merge::timer_fired(step, timer, *due),
         // The runtime lifts a quarantine without asking; so there is none.

@@ -3,7 +3,7 @@
 use crate::aggregate::Effect;
 use kefu_events::{
     AggregateKind, Commit, V,
-    contact::{ContactCommand, ContactEvent},
+    contact::{ContactCommand, ContactDetails, ContactEvent},
 };
 
 pub(super) fn effects(commit: &Commit<ContactEvent>) -> Vec<Effect> {
@@ -37,16 +37,12 @@ fn effect(commit: &Commit<ContactEvent>, event: &ContactEvent) -> Option<Effect>
         Event::MergeInvited { from, rule, .. } => {
             (from, Command::Merge { v: V, into: here(), rule: Some(rule.clone()) })
         }
-        Event::Merged { merge, into: to, details, .. }
-        | Event::MergeRedirected { merge, into: to, details, .. }
-        | Event::MergeRetried { merge, with: to, details: Some(details), .. } => {
-            let (merge, details) = (merge.clone(), details.clone());
-            (to, Command::Absorb { v: V, merge, from: here(), details, again: false })
+        Event::Merged { merge, into, details, .. } => (into, absorb(commit, merge, details, 0, false)),
+        Event::MergeRedirected { merge, into: to, details, attempt, .. }
+        | Event::MergeRetried { merge, with: to, details: Some(details), attempt, .. } => {
+            (to, absorb(commit, merge, details, *attempt, false))
         }
-        Event::DetailsPassedOn { merge, to, details, .. } => {
-            let (merge, details) = (merge.clone(), details.clone());
-            (to, Command::Absorb { v: V, merge, from: here(), details, again: true })
-        }
+        Event::DetailsPassedOn { merge, to, details, .. } => (to, absorb(commit, merge, details, 0, true)),
         Event::MergeUndone { merge, from: to, .. } | Event::MergeRetried { merge, with: to, details: None, .. } => {
             (to, Command::Release { v: V, merge: merge.clone(), from: here() })
         }
@@ -56,9 +52,9 @@ fn effect(commit: &Commit<ContactEvent>, event: &ContactEvent) -> Option<Effect>
         Event::Released { merge, from, .. } => {
             (from, Command::ConfirmMerge { v: V, merge: merge.clone(), with: here(), merged: false })
         }
-        Event::AbsorptionDeclined { merge, from, reason, part_of, .. } => {
+        Event::AbsorptionDeclined { merge, from, attempt, reason, part_of, .. } => {
             let (merge, reason, part_of) = (merge.clone(), reason.clone(), part_of.clone());
-            (from, Command::DeclineMerge { v: V, merge, with: here(), reason, part_of })
+            (from, Command::DeclineMerge { v: V, merge, with: here(), attempt: *attempt, reason, part_of })
         }
         _ => return None,
     };
@@ -68,4 +64,15 @@ fn effect(commit: &Commit<ContactEvent>, event: &ContactEvent) -> Option<Effect>
         // Cannot fail: no map in it has keys other than strings.
         body: serde_json::to_value(command).unwrap_or_default(),
     })
+}
+
+fn absorb(
+    commit: &Commit<ContactEvent>,
+    merge: &str,
+    details: &ContactDetails,
+    attempt: u32,
+    again: bool,
+) -> ContactCommand {
+    let (merge, from, details) = (merge.to_owned(), commit.key.clone(), details.clone());
+    ContactCommand::Absorb { v: V, merge, from, details, attempt, again }
 }

@@ -31,11 +31,11 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &ContactEven
             state.apart.retain(|apart| *apart != into);
             state.part_of = Some(PartOf { merge, into, hops: 0, rule, pending });
         }
-        Event::MergeRedirected { into, hops, deadline, .. } => {
+        Event::MergeRedirected { into, hops, attempt, deadline, .. } => {
             if let Some(part_of) = &mut state.part_of {
                 part_of.into.clone_from(into);
                 part_of.hops = *hops;
-                part_of.pending = Some(Pending { deadline: *deadline, attempt: 0 });
+                part_of.pending = Some(Pending { deadline: *deadline, attempt: *attempt });
             }
         }
         Event::MergeFailed { .. } => state.part_of = None,

@@ -149,6 +149,7 @@ pub(super) fn absorb(
     merge: &str,
     from: &str,
     details: &ContactDetails,
+    attempt: u32,
     again: bool,
 ) -> Result<(), Refusal> {
     let has = step.state.absorbed.iter().any(|absorbed| absorbed.from == from && absorbed.merge == merge);
@@ -165,7 +166,8 @@ pub(super) fn absorb(
     let (merge, from) = (merge.to_owned(), from.to_owned());
     match obstacle {
         Some((reason, part_of)) => {
-            step.emit(ContactEvent::AbsorptionDeclined { v: V, merge, from, reason: reason.to_owned(), part_of });
+            let reason = reason.to_owned();
+            step.emit(ContactEvent::AbsorptionDeclined { v: V, merge, from, attempt, reason, part_of });
         }
         None => {
             step.emit(ContactEvent::Absorbed { v: V, merge, from, details: details.clone(), again });
@@ -209,13 +211,17 @@ pub(super) fn declined(
     step: &mut Step,
     merge: &str,
     with: &str,
+    attempt: u32,
     reason: &str,
     part_of: Option<&str>,
 ) -> Result<(), Refusal> {
-    if !awaited(&step.state, merge, with) {
+    // A yes is for good, so that any will do; a no may have been followed by a yes to a later request.
+    let pending = step.state.part_of.as_ref().and_then(|part_of| part_of.pending);
+    if !awaited(&step.state, merge, with) || pending.is_none_or(|pending| pending.attempt != attempt) {
         return Err(Refusal::new("obsolete", "nothing waits for this answer"));
     }
     let (hops, rule) = step.state.part_of.as_ref().map_or((0, None), |part_of| (part_of.hops, part_of.rule.clone()));
+    let attempt = attempt.saturating_add(1);
     let fails = match part_of {
         None => Some(reason),
         Some(into) if into == step.context.key => Some("circular"),
@@ -229,8 +235,9 @@ pub(super) fn declined(
             merge,
             into: into.to_owned(),
             hops: hops + 1,
+            attempt,
             details: step.state.details(),
-            deadline: retry_at(step, 0),
+            deadline: retry_at(step, attempt),
         }),
         (reason, _) => step.emit(ContactEvent::MergeFailed {
             v: V,

@@ -124,8 +124,9 @@ fn evolve_bot(session: &mut Session, event: &ConversationEvent) {
     let Phase::Bot(bot) = &mut session.phase else { return };
     match event {
         Event::MessageEdited { of, text, .. } => {
+            let text = fitting(bot, text, Some(of));
             if let Some(message) = bot.unasked.iter_mut().find(|message| message.id == *of) {
-                message.text = words::cut(text, MAX_QUESTION_CHARS).to_owned();
+                message.text = text;
             }
         }
         Event::InformationRequested { field, attempt, .. } => {
@@ -181,9 +182,16 @@ fn received(state: &mut State, at: Timestamp, message: &ReceivedMessage) {
         && bot.unasked.len() < MAX_UNASKED
         && let Some(text) = words::readable(&message.content)
     {
-        let text = words::cut(text, MAX_QUESTION_CHARS).to_owned();
+        let text = fitting(bot, text, None);
         bot.unasked.push(Unasked { id: message.id.clone(), text, sent_at: message.sent_at });
     }
+}
+
+/// As much of a text as a question has room for, beside the other messages that it is made of.
+fn fitting(bot: &Bot, text: &str, instead_of: Option<&str>) -> String {
+    let others = bot.unasked.iter().filter(|message| Some(message.id.as_str()) != instead_of);
+    let taken: usize = others.map(|message| message.text.chars().count()).sum();
+    words::cut(text, MAX_QUESTION_CHARS.saturating_sub(taken)).to_owned()
 }
 
 /// Takes note of who writes; a name is not forgotten because one message lacks it.

@@ -136,7 +136,7 @@ pub struct Asked {
 pub struct Unasked {
     /// Its id.
     pub id: String,
-    /// What it says, cut to [`MAX_QUESTION_CHARS`].
+    /// What it says; all of them together have at most [`MAX_QUESTION_CHARS`].
     pub text: String,
     /// When it was sent, by the channel's clock.
     pub sent_at: Timestamp,

@@ -3,10 +3,14 @@
 //! [`permissions`] is the one place where rights are decided; kefu's own server and `kefu nats config` both use it. The
 //! rules are allow-lists: what is not named is denied.
 //!
-//! Nobody but the engine may create consumers, because a consumer can be aimed at any subject, and the server's own
-//! deliveries are not checked against the rights of whoever asked for them. An adapter and an analyst therefore read
-//! through a durable consumer that the engine made for them. (What remains to them is a request whose *reply* goes to a
-//! foreign subject: the server's answers can reach a work queue that way, where they are no commands and are refused.)
+//! Nobody but the engine may create consumers: which messages a consumer reads and where it sends them stands in the
+//! request's body, where no permission sees it. An adapter and an analyst therefore read through a durable consumer
+//! that the engine made for them.
+//!
+//! What this does not prevent: the server answers to any reply subject that a request names. Whoever may ask anything
+//! can so have the server's *own answers* stored in a work queue. They are no messages or commands and are refused;
+//! only accounts of their own for outsiders, with imports, would keep them out. And a message id counts over the whole
+//! inbox, so an adapter that guesses another channel's ids can make a message of it a duplicate for two minutes.
 
 use super::{
     server::write_private,

@@ -45,9 +45,7 @@ pub fn token<'a>(what: &'static str, text: &'a str) -> Result<&'a str, InvalidTo
 /// Whether `name` can name a lease: the alphabet of a token, but longer, because `scheduler-<tenant>` is.
 pub fn is_lease_name(name: &str) -> bool {
     (1..=2 * MAX_TOKEN_CHARS).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// The id itself if it is a token, else the first 32 hex digits of its SHA-256.

@@ -168,7 +168,7 @@ fn command(delivery: &Delivery, kinds: &Kinds, env: &Env) -> Result<ParsedInput,
 }
 
 fn known_tenant(delivery: &Delivery, env: &Env) -> Result<(), Rejection> {
-    if env.tenants.contains_key(&delivery.tenant) {
+    if env.tenants.config(&delivery.tenant).is_some() {
         return Ok(());
     }
     let detail = format!("there is no tenant {:?}; make it with `kefu tenant create`", delivery.tenant);

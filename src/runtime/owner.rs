@@ -130,9 +130,9 @@ impl<J: Journal> Owner<J> {
     }
 
     fn handle_all(&mut self, chunk: Vec<Happened>, context: &mut Context<Self>) {
-        let tenants = self.options.store.tenants();
+        let settings = self.options.store.settings();
         let new_id = || uuid::Uuid::now_v7().simple().to_string();
-        let env = Env { now: Timestamp::from(chrono::Utc::now()), tenants: &tenants, new_id: &new_id };
+        let env = Env { now: Timestamp::from(chrono::Utc::now()), tenants: &*settings, new_id: &new_id };
         let mut actions = Vec::new();
         for happened in chunk {
             let ready = matches!(happened, Happened::Ready);

@@ -12,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use kefu_events::{Actor, ActorKind, CommandHeader, Timestamp};
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Between two looks at what is due. Deadlines are seconds; a tenth more is not noticed.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -29,14 +29,14 @@ pub async fn run<J: Journal>(journal: J, store: Store, kinds: Kinds, partition: 
     if !caught_up(&journal, &store).await {
         return;
     }
-    let mut told: HashMap<DueTimer, Timestamp> = HashMap::new();
+    let mut told: BTreeMap<DueTimer, Timestamp> = BTreeMap::new();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         period.tick().await;
         let now = Timestamp::from(chrono::Utc::now());
         told.retain(|timer, at| {
-            now.millis_since(*at) < AGAIN_AFTER_MS && store.has_timer(partition, timer).unwrap_or(true)
+            now.millis_since(*at) < AGAIN_AFTER_MS && store.timer_exists(partition, timer).unwrap_or(true)
         });
         if told.len() >= OUTSTANDING {
             continue;

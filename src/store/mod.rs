@@ -1,38 +1,54 @@
-//! stub
-#![allow(missing_docs)]
-use crate::{aggregate::Cause, runtime::Tenants};
-use kefu_events::{AggregateKind, Timestamp};
-use std::sync::Arc;
-#[derive(Clone)]
-pub struct Store;
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DueTimer {
-    pub tenant: String,
-    pub kind: AggregateKind,
-    pub key: String,
-    pub timer: String,
-    pub due: Timestamp,
-}
-impl Store {
-    pub fn snapshot(&self, _: &str, _: AggregateKind, _: &str) -> Result<Option<Vec<u8>>, std::io::Error> {
-        Ok(None)
-    }
-    pub fn seq_of_cause(&self, _: &str, _: AggregateKind, _: &str, _: Cause) -> Result<Option<u64>, std::io::Error> {
-        Ok(None)
-    }
-    pub fn contacts_by_attribute(&self, _: &str, _: &str, _: &str) -> Result<Vec<String>, std::io::Error> {
-        Ok(vec![])
-    }
-    pub fn due_timers(&self, _: u16, _: Timestamp, _: usize) -> Result<Vec<DueTimer>, std::io::Error> {
-        Ok(vec![])
-    }
-    pub fn has_timer(&self, _: u16, _: &DueTimer) -> Result<bool, std::io::Error> {
-        Ok(false)
-    }
-    pub fn tenants(&self) -> Arc<Tenants> {
-        Arc::default()
-    }
-    pub fn watch_projected(&self) -> tokio::sync::watch::Receiver<u64> {
-        tokio::sync::watch::channel(0).1
-    }
-}
+//! The store: what a node remembers of the log, in RocksDB, so that it need not read the log again.
+//!
+//! Everything in here follows from the log and can be deleted at any time: the next start reads the log from the first
+//! commit on. That decides the rest. There is no write-ahead log and no sync: a write is lost together with the
+//! checkpoint that says it was made, so that the tail is simply read again (`database`). And nothing is ever served
+//! that does not match the log: whatever is in doubt is dropped and built anew, and said so.
+//!
+//! In reading order:
+//!
+//! - `commit`: a commit, decoded once for everybody;
+//! - `projection`: what a projection is, and the batch that it writes into;
+//! - `folds`: the states of aggregates of every kind behind one face; `entries`: what is found by state;
+//! - `aggregates`: the projection that keeps snapshots, causes, timers and lists;
+//! - `lists`: conversations and contacts as people look for them;
+//! - `settings`: the projection that keeps every tenant's configuration in memory;
+//! - `writer`: feeds the projections, writes each batch with its checkpoints, and drops what does not match;
+//! - `reads`: what everybody else may ask.
+//!
+//! To add a projection, implement [`Projection`] and hand it to [`Store::open`]. To find aggregates by something in
+//! their state, add a [`List`]: a pure function from a state to the keys under which it is found.
+//!
+//! This folder may not know where commits come from, and nobody else may know RocksDB.
+
+mod aggregates;
+mod cache;
+mod commit;
+mod database;
+mod entries;
+mod error;
+mod folds;
+mod keys;
+mod lists;
+mod projection;
+mod reads;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod writer;
+
+pub use commit::{DecodedCommit, Header, commit_id_of};
+pub use database::StoreOptions;
+pub use entries::Entries;
+pub use error::StoreError;
+pub use folds::{Folds, List, Subject};
+pub use lists::{
+    CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,
+    WrongCursor,
+};
+pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View};
+pub use reads::{Store, StoreFigures};
+pub use settings::Settings;
+pub use timers::DueTimer;
+pub use writer::{ProjectionStatus, StoreWriter};

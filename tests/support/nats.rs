@@ -7,6 +7,7 @@ use kefu::journal::{
 use tempfile::TempDir;
 
 /// A server and its directory.
+#[allow(dead_code, reason = "not every test file looks into the directory")]
 pub struct TestServer {
     pub server: ManagedServer,
     pub data: TempDir,
@@ -27,16 +28,11 @@ impl TestServer {
 
     /// The same with options.
     pub async fn journal_with(&self, options: StreamOptions) -> NatsJournal {
-        NatsJournal::open(self.server.connect_options(), options)
-            .await
-            .expect("a journal")
+        NatsJournal::open(self.server.connect_options(), options).await.expect("a journal")
     }
 }
 
 /// How a test's server is started: never on a port that another test could want.
 pub fn options(data: &TempDir) -> ServerOptions {
-    ServerOptions {
-        port: Port::Free,
-        ..ServerOptions::new(data.path())
-    }
+    ServerOptions { port: Port::Free, ..ServerOptions::new(data.path()) }
 }

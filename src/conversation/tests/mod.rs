@@ -1,8 +1,10 @@
 //! Given, when, then. Every commit that a test makes goes through JSON and back, and must mean the same afterwards.
 
+mod properties;
 mod scenarios;
+mod table;
 
-use super::{Conversation, State};
+use super::{Conversation, State, timer};
 use crate::aggregate::{Aggregate, CommitMeta, Context, Deadline, Effect, Input, TenantConfig};
 use kefu_events::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, Commit, Content, Inbound, Outbound, Refusal,
@@ -244,6 +246,29 @@ impl World {
         let snapshot: State = serde_json::from_slice(&serde_json::to_vec(&self.state).unwrap()).unwrap();
         assert_eq!(snapshot, self.state, "a state is the same after a snapshot");
         Outcome { events: commit.events, effects, refusal }
+    }
+
+    /// What must hold between any two commits.
+    fn assert_sound(&self) {
+        let deadlines = self.deadlines();
+        let allowed: &[&str] = match self.phase() {
+            "bot" => &[timer::ANSWER, timer::INACTIVITY],
+            "queued" => &[timer::QUEUE],
+            "offered" => &[timer::OFFER],
+            "active" => &[timer::SNOOZE, timer::INACTIVITY],
+            "wrap_up" => &[timer::WRAP_UP],
+            _ => &[],
+        };
+        for deadline in &deadlines {
+            assert!(allowed.contains(&deadline.timer), "{deadline:?} in {}", self.phase());
+        }
+        // Nothing that kefu waits for itself is without a deadline.
+        let needed = ["bot", "offered", "wrap_up"].contains(&self.phase());
+        assert!(!needed || !deadlines.is_empty(), "{:?} waits without a deadline", self.state);
+        let only_one = deadlines.len() < 2;
+        assert!(only_one, "nobody waits for the customer and for something else at once: {deadlines:?}");
+        assert_eq!(self.state.session.is_none(), ["new", "closed"].contains(&self.phase()));
+        assert_eq!(self.state.closed.is_some(), self.phase() == "closed");
     }
 
     // Ways to the phases.

@@ -110,19 +110,9 @@ pub struct MemoryResult {
 
 #[derive(Debug, Clone)]
 pub(super) enum Late {
-    Append {
-        subject: String,
-        expected: u64,
-        payload: Bytes,
-    },
+    Append { subject: String, expected: u64, payload: Bytes },
     Publish(Outgoing),
-    Inbound {
-        tenant: String,
-        channel: String,
-        key: String,
-        id: String,
-        payload: Bytes,
-    },
+    Inbound { tenant: String, channel: String, key: String, id: String, payload: Bytes },
 }
 
 /// The bus in memory, as a plain value. See the module for what it models.
@@ -187,11 +177,7 @@ impl MemoryCore {
     pub fn position(&self) -> Result<LogPosition, JournalError> {
         self.reachable()?;
         let identity = format!("memory-{}", self.log_number);
-        Ok(LogPosition {
-            identity,
-            first: self.events.first(),
-            last: self.events.last(),
-        })
+        Ok(LogPosition { identity, first: self.events.first(), last: self.events.last() })
     }
 
     /// Appends a commit; see [`AppendFault`] for what may go wrong.
@@ -213,11 +199,7 @@ impl MemoryCore {
                 Err(AppendError::Unknown("injected: the acknowledgement was lost".into()))
             }
             AppendFault::Late => {
-                self.late.push(Late::Append {
-                    subject: subject.to_owned(),
-                    expected,
-                    payload,
-                });
+                self.late.push(Late::Append { subject: subject.to_owned(), expected, payload });
                 Err(AppendError::Unknown("injected: the append is late".into()))
             }
         }
@@ -252,12 +234,7 @@ impl MemoryCore {
     pub fn history(&self, subject: &str, after: u64, stale: u64) -> Result<Vec<Recorded>, JournalError> {
         self.reachable()?;
         let visible = self.events.last().saturating_sub(stale);
-        Ok(self
-            .events
-            .of(subject, after)
-            .take_while(|commit| commit.seq <= visible)
-            .cloned()
-            .collect())
+        Ok(self.events.of(subject, after).take_while(|commit| commit.seq <= visible).cloned().collect())
     }
 
     /// The first commit above `after` that matches `filter`.
@@ -285,11 +262,7 @@ impl MemoryCore {
         self.generation += 1;
         self.inbox.take_over(partition, self.generation, max_pending);
         self.commands.take_over(partition, self.generation, max_pending);
-        Ok(Taken {
-            partition,
-            epoch,
-            generation: self.generation,
-        })
+        Ok(Taken { partition, epoch, generation: self.generation })
     }
 
     /// The next message of one queue of an owned partition.
@@ -408,16 +381,8 @@ impl MemoryCore {
 
     fn forget_unstored(&mut self, kind: Kind) {
         let stored: BTreeMap<u64, &str> = match kind {
-            Kind::Inbox => self
-                .inbox
-                .messages()
-                .map(|(seq, message)| (seq, &*message.id))
-                .collect(),
-            Kind::Commands => self
-                .commands
-                .messages()
-                .map(|(seq, message)| (seq, &*message.id))
-                .collect(),
+            Kind::Inbox => self.inbox.messages().map(|(seq, message)| (seq, &*message.id)).collect(),
+            Kind::Commands => self.commands.messages().map(|(seq, message)| (seq, &*message.id)).collect(),
             Kind::Outbox => self.outbox.iter().map(|(id, reply)| (reply.seq, &**id)).collect(),
             Kind::Rejected => self.rejected.iter().map(|(id, record)| (record.seq, &**id)).collect(),
         };

@@ -39,10 +39,7 @@ impl MemoryCore {
     }
 
     /// Publishes a customer's message, as a channel adapter does.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a message's address has four parts, as on the real bus"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "a message's address has four parts, as on the real bus")]
     pub fn publish_inbound(
         &mut self,
         now: DateTime<Utc>,
@@ -63,13 +60,7 @@ impl MemoryCore {
             }
             PublishFault::Late => {
                 let (tenant, channel, key) = (tenant.to_owned(), channel.to_owned(), key.to_owned());
-                self.late.push(Late::Inbound {
-                    tenant,
-                    channel,
-                    key,
-                    id: id.to_owned(),
-                    payload,
-                });
+                self.late.push(Late::Inbound { tenant, channel, key, id: id.to_owned(), payload });
                 Err(unavailable())
             }
         }
@@ -95,16 +86,11 @@ impl MemoryCore {
             return Ok(seq);
         }
         if self.inbox.len() >= options.inbox_messages {
-            return Err(JournalError::Refused(format!(
-                "the inbox is full ({} messages)",
-                options.inbox_messages
-            )));
+            return Err(JournalError::Refused(format!("the inbox is full ({} messages)", options.inbox_messages)));
         }
         if self.inbox.depth(tenant, channel, key) >= options.inbox_messages_per_subject {
             let limit = options.inbox_messages_per_subject;
-            return Err(JournalError::Refused(format!(
-                "{limit} messages of this thread wait already"
-            )));
+            return Err(JournalError::Refused(format!("{limit} messages of this thread wait already")));
         }
         let message = self.queued(tenant, channel, key, id.clone(), payload);
         let seq = self.inbox.push(message);
@@ -114,14 +100,7 @@ impl MemoryCore {
 
     fn queued(&self, tenant: &str, source: &str, key: &str, id: String, payload: Bytes) -> Queued {
         let partition = subjects::partition(tenant, key, self.options.partitions);
-        Queued {
-            partition,
-            tenant: tenant.into(),
-            source: source.into(),
-            key: key.into(),
-            id,
-            payload,
-        }
+        Queued { partition, tenant: tenant.into(), source: source.into(), key: key.into(), id, payload }
     }
 
     fn publish_now(&mut self, now: DateTime<Utc>, outgoing: Outgoing) -> Result<u64, JournalError> {
@@ -136,34 +115,18 @@ impl MemoryCore {
             return Err(JournalError::Refused(too_large(size, self.options.max_payload)));
         }
         let (kind, msg_id) = match &outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                ..
-            } => {
+            Outgoing::Reply { tenant, channel, key, id, .. } => {
                 check_tokens([("tenant", tenant), ("channel", channel), ("key", key)])?;
                 (Kind::Outbox, format!("{tenant}/{id}"))
             }
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                id,
-                ..
-            } => {
+            Outgoing::Command { tenant, source, key, id, .. } => {
                 check_tokens([("tenant", tenant), ("source", source), ("key", key)])?;
                 (Kind::Commands, format!("{tenant}/{id}"))
             }
             Outgoing::Rejected { id, .. } => (Kind::Rejected, id.clone()),
             Outgoing::Result { tenant, id, payload } => {
                 check_tokens([("tenant", tenant)])?;
-                let result = MemoryResult {
-                    tenant: tenant.clone(),
-                    id: id.clone(),
-                    payload: payload.clone(),
-                };
+                let result = MemoryResult { tenant: tenant.clone(), id: id.clone(), payload: payload.clone() };
                 self.results.push_back(result);
                 if self.results.len() > RESULTS_KEPT {
                     self.results.pop_front();
@@ -175,50 +138,18 @@ impl MemoryCore {
             return Ok(seq);
         }
         let seq = match outgoing {
-            Outgoing::Reply {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => self.outbox.push(|seq| {
-                let reply = MemoryReply {
-                    seq,
-                    tenant,
-                    channel,
-                    key,
-                    id,
-                    payload,
-                };
+            Outgoing::Reply { tenant, channel, key, id, payload } => self.outbox.push(|seq| {
+                let reply = MemoryReply { seq, tenant, channel, key, id, payload };
                 (msg_id.clone(), reply)
             }),
-            Outgoing::Command {
-                tenant,
-                source,
-                key,
-                payload,
-                ..
-            } => {
+            Outgoing::Command { tenant, source, key, payload, .. } => {
                 let message = self.queued(&tenant, &source, &key, msg_id.clone(), payload);
                 self.commands.push(message)
             }
-            Outgoing::Rejected {
-                tenant,
-                source,
-                headers,
-                payload,
-                ..
-            } => self.rejected.push(|seq| {
+            Outgoing::Rejected { tenant, source, headers, payload, .. } => self.rejected.push(|seq| {
                 // The subject may be what was wrong with it.
                 let (tenant, source) = (id_token(&tenant), id_token(&source));
-                let record = RejectedRecord {
-                    seq,
-                    at: now,
-                    tenant,
-                    source,
-                    headers,
-                    payload,
-                };
+                let record = RejectedRecord { seq, at: now, tenant, source, headers, payload };
                 (msg_id.clone(), record)
             }),
             Outgoing::Result { .. } => 0,
@@ -263,23 +194,13 @@ impl MemoryCore {
             return;
         }
         match self.late.remove(index) {
-            Late::Append {
-                subject,
-                expected,
-                payload,
-            } => {
+            Late::Append { subject, expected, payload } => {
                 let _ = self.append_now(&subject, expected, payload);
             }
             Late::Publish(outgoing) => {
                 let _ = self.publish_now(now, outgoing);
             }
-            Late::Inbound {
-                tenant,
-                channel,
-                key,
-                id,
-                payload,
-            } => {
+            Late::Inbound { tenant, channel, key, id, payload } => {
                 let _ = self.inbound_now(now, &tenant, &channel, &key, &id, payload);
             }
         }

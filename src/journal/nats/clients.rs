@@ -18,6 +18,7 @@ use async_nats::{
     HeaderMap, Subscriber,
     client::RequestErrorKind,
     jetstream::{
+        ErrorCode,
         consumer::{AckPolicy, DeliverPolicy, pull},
         stream::ConsumerErrorKind,
     },
@@ -27,6 +28,9 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde_json::json;
 use std::{future::Future, time::Duration};
+
+/// "sequence … not found": deleted already.
+const SEQUENCE_NOT_FOUND: u64 = 10043;
 
 /// Queries that one node answers at once; more wait in the connection. Each may read a page out of the store.
 const QUERIES_AT_ONCE: usize = 64;
@@ -147,12 +151,12 @@ impl NatsJournal {
 
     /// Publishes a command and waits for its result. `None`: it is stored and will be decided, but not within `timeout`.
     pub async fn request_command(&self, command: Outgoing, timeout: Duration) -> Result<Option<Bytes>, JournalError> {
-        let Outgoing::Command { tenant, id, .. } = &command else {
+        let Outgoing::Command { tenant, source, key, id, payload } = &command else {
             return Err(JournalError::Refused("only a command has a result".into()));
         };
         // The server handles one connection's lines in order, so the subscription stands when the command arrives.
         let mut results = self.result_subscription(tenant, id).await?;
-        self.publish(command).await?;
+        self.publish_again(tenant, source, key, id, payload.clone()).await?;
         Ok(tokio::time::timeout(timeout, results.next()).await.ok().flatten().map(|message| message.payload))
     }
 
@@ -284,8 +288,7 @@ impl NatsJournal {
             self.api(format!("STREAM.MSG.DELETE.{stream}"), &json!({ "seq": seq })).await?;
         match answer {
             Ok(_) => Ok(true),
-            // Gone already; the server has no code of its own for it.
-            Err(error) if error.to_string().contains("no message found") || error.code() == 404 => Ok(false),
+            Err(error) if error.error_code() == ErrorCode(SEQUENCE_NOT_FOUND) || error.code() == 404 => Ok(false),
             Err(error) => Err(api_error(&stream, &error)),
         }
     }

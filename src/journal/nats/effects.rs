@@ -50,6 +50,22 @@ impl NatsJournal {
         }
     }
 
+    /// Publishes a command whose sender waits for the result. Its id is the aggregate's to recognise: to the stream every try is
+    /// a new message, since a try that the stream took for a duplicate would never be answered.
+    pub(super) async fn publish_again(
+        &self,
+        tenant: &str,
+        source: &str,
+        key: &str,
+        id: &str,
+        payload: Bytes,
+    ) -> Result<(), JournalError> {
+        check([("tenant", tenant), ("source", source), ("key", key)])?;
+        let subject = self.inner.subjects.command(tenant, source, key);
+        let this_try = self.inner.client.new_inbox();
+        self.store(subject, message_headers(&format!("{tenant}/{id}/{this_try}")), payload).await
+    }
+
     /// Publishes and waits until it is stored. A duplicate is stored already.
     async fn store(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<(), JournalError> {
         let what = subject.clone();

@@ -10,12 +10,19 @@ use crate::journal::{
     streams::{EMPTY, StreamInfo},
 };
 use async_nats::jetstream::{
-    consumer::{AckPolicy, DeliverPolicy, pull},
+    Message,
+    consumer::{
+        AckPolicy, DeliverPolicy,
+        pull::{self, MessagesError},
+    },
     stream::ConsumerErrorKind,
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt, stream};
+use futures::{
+    FutureExt, Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use std::time::Duration;
 
 /// Messages asked for at once: enough that the wire is never idle at 200,000 messages a second, few enough that their
@@ -45,11 +52,7 @@ pub(super) struct Followed {
 
 impl Followed {
     pub fn into_recorded(self) -> Recorded {
-        Recorded {
-            seq: self.seq,
-            subject: self.subject,
-            payload: self.payload,
-        }
+        Recorded { seq: self.seq, subject: self.subject, payload: self.payload }
     }
 }
 
@@ -64,7 +67,8 @@ struct Reader {
     delivered: bool,
     /// The consumer's own count of its last message.
     consumer_seq: u64,
-    pull: Option<pull::Stream>,
+    /// Ends with the connection, so that a lost one is not noticed by missing heartbeats only.
+    pull: Option<BoxStream<'static, Result<Message, MessagesError>>>,
     ended: bool,
 }
 
@@ -116,6 +120,8 @@ impl Reader {
                     Ok(_) => continue,
                     Err(error) if error.is_transient() => {
                         tracing::debug!(stream = self.stream, %error, "reading is interrupted");
+                        let mut connection = self.journal.connection_events();
+                        let _ = connection.wait_for(|now| now.connected).await;
                         tokio::time::sleep(pause).await;
                         pause = RETRY_MAX.min(pause * 2);
                         continue;
@@ -146,22 +152,15 @@ impl Reader {
             let at = DateTime::from_timestamp_nanos(nanos);
             let message = message.message;
             let subject = message.subject.into_string();
-            return Some(Ok(Followed {
-                seq: self.after,
-                at,
-                subject,
-                payload: message.payload,
-            }));
+            return Some(Ok(Followed { seq: self.after, at, subject, payload: message.payload }));
         }
         None
     }
 
     /// Makes a consumer from where reading stands; how many messages wait there.
     async fn open(&mut self) -> Result<u64, JournalError> {
-        let info = self
-            .journal
-            .api::<StreamInfo>(format!("STREAM.INFO.{}", self.stream), &EMPTY)
-            .await?;
+        let disconnected = self.journal.disconnected();
+        let info = self.journal.api::<StreamInfo>(format!("STREAM.INFO.{}", self.stream), &EMPTY).await?;
         let position = info.map_err(|error| api_error(&self.stream, &error))?.position();
         let identity = self.identity.get_or_insert_with(|| position.identity.clone());
         if *identity != position.identity {
@@ -177,9 +176,7 @@ impl Reader {
             )));
         }
         let config = pull::Config {
-            deliver_policy: DeliverPolicy::ByStartSequence {
-                start_sequence: self.after.saturating_add(1),
-            },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.after.saturating_add(1) },
             ack_policy: AckPolicy::None,
             filter_subject: self.filter.clone().unwrap_or_default(),
             inactive_threshold: INACTIVE,
@@ -187,12 +184,7 @@ impl Reader {
             memory_storage: true,
             ..Default::default()
         };
-        let created = self
-            .journal
-            .inner
-            .api
-            .create_consumer_on_stream(config, self.stream.clone())
-            .await;
+        let created = self.journal.inner.api.create_consumer_on_stream(config, self.stream.clone()).await;
         let consumer = created.map_err(|error| match error.kind() {
             ConsumerErrorKind::JetStream(answer) => api_error(&self.stream, &answer),
             _ => JournalError::Unavailable(chain(&error)),
@@ -204,8 +196,8 @@ impl Reader {
             .max_bytes_per_batch(BATCH_BYTES)
             .heartbeat(HEARTBEAT)
             .expires(EXPIRES);
-        let messages = pull.messages().await;
-        self.pull = Some(messages.map_err(|error| JournalError::Unavailable(chain(&error)))?);
+        let messages = pull.messages().await.map_err(|error| JournalError::Unavailable(chain(&error)))?;
+        self.pull = Some(messages.take_until(disconnected.boxed()).boxed());
         self.consumer_seq = 0;
         Ok(pending)
     }

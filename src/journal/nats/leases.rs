@@ -57,9 +57,7 @@ impl NatsJournal {
         let mut revision = self.put_lease(&subject, 0, entry()).await?;
         if revision.is_none() {
             // Held, or given up: a released entry stays as a mark until the bucket drops it.
-            let stream = self
-                .stream_handle(&format!("KV_{}", self.inner.subjects.owners_bucket()))
-                .await?;
+            let stream = self.stream_handle(&format!("KV_{}", self.inner.subjects.owners_bucket())).await?;
             revision = match found(stream.get_last_raw_message_by_subject(&subject).await)? {
                 Some(last) if last.headers.get(OPERATION).is_none() => None,
                 Some(mark) => self.put_lease(&subject, mark.sequence, entry()).await?,
@@ -78,10 +76,7 @@ impl NatsJournal {
         let subject = self.lease_subject(&lease.name)?;
         let entry = PublishMessage::build().payload(Bytes::copy_from_slice(lease.holder.as_bytes()));
         let revision = self.put_lease(&subject, lease.revision, entry).await?;
-        Ok(revision.map(|revision| Lease {
-            revision,
-            ..lease.clone()
-        }))
+        Ok(revision.map(|revision| Lease { revision, ..lease.clone() }))
     }
 
     pub(super) async fn release_lease(&self, lease: &Lease) -> Result<(), JournalError> {
@@ -99,14 +94,10 @@ impl NatsJournal {
             Ok(entries) => entries,
             Err(Unserved::Failed(error)) => return Err(error),
             Err(Unserved::NotOffered) => {
-                return Err(JournalError::Unavailable(format!(
-                    "nobody answers for the bucket {bucket}"
-                )));
+                return Err(JournalError::Unavailable(format!("nobody answers for the bucket {bucket}")));
             }
         };
-        let held = entries
-            .into_iter()
-            .filter(|entry| entry.headers.get(OPERATION).is_none());
+        let held = entries.into_iter().filter(|entry| entry.headers.get(OPERATION).is_none());
         let lease = |entry: Direct| {
             let name = entry.subject.strip_prefix(&prefix)?.to_owned();
             Some((name, String::from_utf8_lossy(&entry.payload).into_owned()))

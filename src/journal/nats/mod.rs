@@ -136,9 +136,20 @@ impl NatsJournal {
         self.inner.client.server_info().version
     }
 
-    /// Waits until everything published so far has been handed to the server.
+    /// Waits until the server has handled everything that was sent so far: it answers one connection in order.
     pub async fn flush(&self) -> Result<(), JournalError> {
-        self.inner.client.flush().await.map_err(|error| JournalError::Unavailable(error.to_string()))
+        let answer: Result<serde_json::Value, _> = self.api("INFO".into(), &streams::EMPTY).await?;
+        answer.map(|_| ()).map_err(|error| errors::api_error("flushing", &error))
+    }
+
+    /// Ends when the connection that stands now is lost.
+    fn disconnected(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut connection = self.inner.connection.clone();
+        let lost = connection.borrow().lost;
+        async move {
+            // The sender lives as long as the connection: an error means that it is gone for good.
+            let _ = connection.wait_for(|now| now.lost > lost).await;
+        }
     }
 
     /// A request to the server's own interface, `$JS.API.<subject>`; the inner result is its answer.

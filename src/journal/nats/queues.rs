@@ -86,7 +86,7 @@ impl NatsJournal {
         epoch: u64,
         max_pending: usize,
     ) -> Result<BoxStream<'static, Delivery>, JournalError> {
-        let lost = self.inner.connection.borrow().lost;
+        let disconnected = self.disconnected();
         connect::connected(&self.inner.client)?;
         let subjects = &self.inner.subjects;
         let (inbox, commands) = future::try_join(
@@ -94,11 +94,6 @@ impl NatsJournal {
             self.own_queue(Queue::Commands, subjects.commands_stream(), partition, epoch, max_pending),
         )
         .await?;
-        let mut connection = self.inner.connection.clone();
-        let disconnected = async move {
-            // The sender lives as long as the connection: an error means that it is gone for good.
-            let _ = connection.wait_for(|now| now.lost > lost).await;
-        };
         // An owner of one queue alone is no owner: the end of either ends both.
         let ending =
             |deliveries: BoxStream<'static, Delivery>| deliveries.map(Some).chain(stream::once(future::ready(None)));

@@ -14,6 +14,7 @@ use nix::{
 };
 use std::{
     fs,
+    io::{Read, Seek, SeekFrom},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -343,10 +344,14 @@ fn log_size(layout: &Layout) -> u64 {
 
 /// What the log says since it had this size. (It was rotated if it is shorter now: then all of it.)
 fn log_since(layout: &Layout, start: u64) -> String {
-    let bytes = fs::read(layout.log()).unwrap_or_default();
-    let start = usize::try_from(start).unwrap_or(0);
-    let since = bytes.get(start..).unwrap_or(&bytes);
-    String::from_utf8_lossy(since).into_owned()
+    let start = if log_size(layout) < start { 0 } else { start };
+    let mut bytes = Vec::new();
+    let read = fs::File::open(layout.log())
+        .and_then(|mut log| log.seek(SeekFrom::Start(start)).and_then(|_| log.read_to_end(&mut bytes)));
+    if let Err(error) = read {
+        tracing::debug!(%error, "the server's log cannot be read");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `{"nats":["nats://127.0.0.1:4222"]}`.

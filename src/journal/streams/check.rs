@@ -1,177 +1,141 @@
 //! Whether an existing stream is as kefu needs it.
+//!
+//! Bounds may be any, as long as there is one where kefu relies on it; replicas, placement, compression and
+//! descriptions are nobody's business but the operator's.
 
 use super::{DUPLICATE_WINDOW, misconfigured};
 use crate::journal::JournalError;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode};
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
-/// Compares what matters. Bounds may be any, as long as there is one where kefu relies on it.
+/// How long a lease may live: below a second, renewals would race with the bucket's own clock; over a minute, nobody
+/// would wait for a dead node's partitions.
+const LEASE_TTL_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// Compares what matters, and says everything that differs and how to mend it.
 pub(super) fn check(found: &Config, wanted: &Config) -> Result<(), JournalError> {
-    let name = &found.name;
-    let edit = |flag: String| format!("Mend it with `nats stream edit {name} {flag}`");
-    let remake = || {
-        format!(
-            "It cannot be changed on an existing stream: back it up (`nats stream backup {name} DIR`), remove it \
-             (`nats stream rm {name}`) and start kefu, which makes it anew"
-        )
-    };
-    let differs = |field: &str, found: &dyn std::fmt::Debug, wanted: &dyn std::fmt::Debug, remedy: String| {
-        Err(misconfigured(
-            name,
-            field,
-            &format!("{found:?}"),
-            &format!("{wanted:?}"),
-            &remedy,
-        ))
-    };
+    let mut report = Report { name: &found.name, differences: Vec::new() };
+    identity(&mut report, found, wanted);
+    bounds(&mut report, found, wanted);
+    ages(&mut report, found, wanted);
+    if report.differences.is_empty() {
+        return Ok(());
+    }
+    Err(JournalError::Misconfigured(report.differences.join("\n")))
+}
+
+struct Report<'a> {
+    name: &'a str,
+    differences: Vec<String>,
+}
+
+impl Report<'_> {
+    fn differs(&mut self, field: &str, found: &dyn Debug, wanted: &dyn Debug, remedy: &str) {
+        let text = misconfigured(self.name, field, &format!("{found:?}"), &format!("{wanted:?}"), remedy);
+        self.differences.push(text);
+    }
+
+    /// Something that can be changed on an existing stream.
+    fn editable(&mut self, fits: bool, field: &str, found: &dyn Debug, wanted: &dyn Debug, flag: &str) {
+        if !fits {
+            let remedy = format!("Mend it with `nats stream edit {} {flag}`", self.name);
+            self.differs(field, found, wanted, &remedy);
+        }
+    }
+
+    /// Something that cannot.
+    fn fixed(&mut self, fits: bool, field: &str, found: &dyn Debug, wanted: &dyn Debug) {
+        if !fits {
+            let name = self.name;
+            let remedy = format!(
+                "It cannot be changed on an existing stream: back it up (`nats stream backup {name} DIR`), remove it \
+                 (`nats stream rm {name}`) and start kefu, which makes it anew"
+            );
+            self.differs(field, found, wanted, &remedy);
+        }
+    }
+}
+
+/// What the stream is.
+fn identity(report: &mut Report<'_>, found: &Config, wanted: &Config) {
+    report.fixed(found.retention == wanted.retention, "retention", &found.retention, &wanted.retention);
+    report.fixed(found.storage == wanted.storage, "storage", &found.storage, &wanted.storage);
+    report.fixed(!found.sealed, "sealed", &true, &false);
+    report.fixed(found.mirror.is_none(), "mirror", &found.mirror.is_some(), &false);
+    // Acknowledged before it is written: a killed server would lose what kefu was told is stored.
+    let unsafe_writes = matches!(found.persist_mode, Some(PersistenceMode::Async));
+    report.fixed(!unsafe_writes, "persist_mode", &"async", &"default");
+    report.editable(!found.no_ack, "no_ack", &true, &false, "--ack");
+
     let sorted = |subjects: &[String]| {
         let mut subjects = subjects.to_vec();
         subjects.sort();
         subjects
     };
-    if found.retention != wanted.retention {
-        return differs("retention", &found.retention, &wanted.retention, remake());
-    }
-    if found.storage != wanted.storage {
-        return differs("storage", &found.storage, &wanted.storage, remake());
-    }
-    if sorted(&found.subjects) != sorted(&wanted.subjects) {
-        let flags = wanted.subjects.iter().map(|subject| format!("--subjects '{subject}'"));
-        let remedy = edit(flags.collect::<Vec<_>>().join(" "));
-        return differs("subjects", &found.subjects, &wanted.subjects, remedy);
-    }
-    if found.subject_transform != wanted.subject_transform {
-        let remedy = match &wanted.subject_transform {
-            Some(transform) => edit(format!(
-                "--transform-source '{}' --transform-destination '{}'",
-                transform.source, transform.destination
-            )),
-            None => edit("--no-transform".into()),
-        };
-        return differs(
-            "subject_transform",
-            &found.subject_transform,
-            &wanted.subject_transform,
-            remedy,
-        );
-    }
-    if found.sealed {
-        return differs("sealed", &true, &false, remake());
-    }
-    if found.no_ack {
-        return differs("no_ack", &true, &false, edit("--ack".into()));
-    }
-    if found.mirror.is_some() {
-        return differs("mirror", &"another stream", &"none", remake());
-    }
-    if matches!(found.persist_mode, Some(PersistenceMode::Async)) {
-        return differs("persist_mode", &"async", &"default", remake());
-    }
-    let bounded = wanted.discard == DiscardPolicy::New;
-    if bounded && found.discard != DiscardPolicy::New {
-        return differs("discard", &found.discard, &wanted.discard, edit("--discard=new".into()));
-    }
-    if wanted.discard_new_per_subject && !found.discard_new_per_subject {
-        return differs(
-            "discard_new_per_subject",
-            &false,
-            &true,
-            edit("--discard-per-subject".into()),
-        );
-    }
-    if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
-        return differs(
-            "max_msgs_per_subject",
-            &found.max_messages_per_subject,
-            &1,
-            edit("--max-msgs-per-subject=1".into()),
-        );
-    }
-    if wanted.max_messages_per_subject > 1 && found.max_messages_per_subject < 1 {
-        let remedy = edit(format!("--max-msgs-per-subject={}", wanted.max_messages_per_subject));
-        return differs(
-            "max_msgs_per_subject",
-            &found.max_messages_per_subject,
-            &"a bound",
-            remedy,
-        );
-    }
-    if wanted.max_messages > 0 && found.max_messages < 1 {
-        return differs(
-            "max_msgs",
-            &found.max_messages,
-            &"a bound",
-            edit(format!("--max-msgs={}", wanted.max_messages)),
-        );
-    }
-    if !bounded {
-        // Nothing of these streams may be dropped to make room.
-        if found.max_messages > 0 {
-            return differs("max_msgs", &found.max_messages, &-1, edit("--max-msgs=-1".into()));
+    let flags: Vec<String> = wanted.subjects.iter().map(|subject| format!("--subjects '{subject}'")).collect();
+    let same = sorted(&found.subjects) == sorted(&wanted.subjects);
+    report.editable(same, "subjects", &found.subjects, &wanted.subjects, &flags.join(" "));
+
+    let flag = match &wanted.subject_transform {
+        Some(transform) => {
+            format!("--transform-source '{}' --transform-destination '{}'", transform.source, transform.destination)
         }
-        if found.max_messages_per_subject > 0 {
-            let remedy = edit("--max-msgs-per-subject=-1".into());
-            return differs("max_msgs_per_subject", &found.max_messages_per_subject, &-1, remedy);
-        }
-        if found.max_bytes > 0 && found.discard != DiscardPolicy::New {
-            return differs(
-                "discard",
-                &found.discard,
-                &DiscardPolicy::New,
-                edit("--discard=new".into()),
-            );
-        }
-    }
-    let smallest = if wanted.max_message_size > 0 {
-        wanted.max_message_size
-    } else {
-        i32::MAX
+        None => "--no-transform".into(),
     };
-    if found.max_message_size > 0 && found.max_message_size < smallest {
-        let remedy = edit(format!("--max-msg-size={}", wanted.max_message_size.max(-1)));
-        return differs(
-            "max_msg_size",
-            &found.max_message_size,
-            &wanted.max_message_size,
-            remedy,
-        );
+    let same = found.subject_transform == wanted.subject_transform;
+    report.editable(same, "subject_transform", &found.subject_transform, &wanted.subject_transform, &flag);
+    let direct = found.allow_direct || !wanted.allow_direct;
+    report.editable(direct, "allow_direct", &false, &true, "--allow-direct");
+    let rollup = found.allow_rollup || !wanted.allow_rollup;
+    report.editable(rollup, "allow_rollup_hdrs", &false, &true, "--allow-rollup");
+}
+
+/// What it may hold, and what happens when it is full.
+fn bounds(report: &mut Report<'_>, found: &Config, wanted: &Config) {
+    let refuses = found.discard == DiscardPolicy::New;
+    if wanted.discard == DiscardPolicy::New {
+        report.editable(refuses, "discard", &found.discard, &wanted.discard, "--discard=new");
+    } else {
+        // Nothing of this stream may be dropped to make room for something else.
+        let (messages, subject) = (found.max_messages, found.max_messages_per_subject);
+        report.editable(messages < 1, "max_msgs", &messages, &-1, "--max-msgs=-1");
+        report.editable(subject < 1, "max_msgs_per_subject", &subject, &-1, "--max-msgs-per-subject=-1");
+        let fits = found.max_bytes < 1 || refuses;
+        report.editable(fits, "discard", &found.discard, &DiscardPolicy::New, "--discard=new");
     }
-    if wanted.max_message_size > 0 && found.max_message_size < 1 {
-        let remedy = edit(format!("--max-msg-size={}", wanted.max_message_size));
-        return differs(
-            "max_msg_size",
-            &found.max_message_size,
-            &wanted.max_message_size,
-            remedy,
-        );
+    let per_subject = found.discard_new_per_subject || !wanted.discard_new_per_subject;
+    report.editable(per_subject, "discard_new_per_subject", &false, &true, "--discard-per-subject");
+
+    let bounded = found.max_messages > 0 || wanted.max_messages < 1;
+    let flag = format!("--max-msgs={}", wanted.max_messages);
+    report.editable(bounded, "max_msgs", &found.max_messages, &wanted.max_messages, &flag);
+
+    let (has, needs) = (found.max_messages_per_subject, wanted.max_messages_per_subject);
+    // One means "the last one of each", which a bucket lives by; any other number is only a bound.
+    let fits = if needs == 1 { has == 1 } else { needs < 1 || has > 0 };
+    report.editable(fits, "max_msgs_per_subject", &has, &needs, &format!("--max-msgs-per-subject={needs}"));
+
+    let (has, needs) = (found.max_message_size, wanted.max_message_size);
+    let fits = if needs > 0 { has >= needs } else { has < 1 };
+    report.editable(
+        fits,
+        "max_msg_size",
+        &has,
+        &needs,
+        &format!("--max-msg-size={}", if needs > 0 { needs } else { -1 }),
+    );
+}
+
+/// How long things live.
+fn ages(report: &mut Report<'_>, found: &Config, wanted: &Config) {
+    if wanted.max_age.is_zero() {
+        report.editable(found.max_age.is_zero(), "max_age", &found.max_age, &"none", "--max-age=0");
+    } else if wanted.max_messages_per_subject == 1 {
+        let fits = LEASE_TTL_RANGE.contains(&found.max_age);
+        report.editable(fits, "max_age", &found.max_age, &LEASE_TTL_RANGE, "--max-age=2s");
     }
-    if wanted.max_age.is_zero() && !found.max_age.is_zero() {
-        return differs(
-            "max_age",
-            &found.max_age,
-            &"none: it is kept for ever",
-            edit("--max-age=0".into()),
-        );
+    if wanted.duplicate_window == DUPLICATE_WINDOW {
+        let (has, needs) = (found.duplicate_window, wanted.duplicate_window);
+        report.editable(has >= needs, "duplicate_window", &has, &needs, "--dupe-window=2m");
     }
-    if wanted.max_messages_per_subject == 1
-        && !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&found.max_age)
-    {
-        return differs("max_age", &found.max_age, &wanted.max_age, edit("--max-age=2s".into()));
-    }
-    if wanted.duplicate_window == DUPLICATE_WINDOW && found.duplicate_window < DUPLICATE_WINDOW {
-        let remedy = edit("--dupe-window=2m".into());
-        return differs(
-            "duplicate_window",
-            &found.duplicate_window,
-            &wanted.duplicate_window,
-            remedy,
-        );
-    }
-    if wanted.allow_direct && !found.allow_direct {
-        return differs("allow_direct", &false, &true, edit("--allow-direct".into()));
-    }
-    if wanted.allow_rollup && !found.allow_rollup {
-        return differs("allow_rollup_hdrs", &false, &true, edit("--allow-rollup".into()));
-    }
-    Ok(())
 }

@@ -32,12 +32,13 @@ const REJECTED_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// holds up for a second keeps what it has.
 const LEASE_TTL: Duration = Duration::from_secs(2);
 
-/// Messages in `KEFU_COMMANDS`: larger than the inbox, so that a full inbox can never stop an owner from finishing its
-/// work; bounded, so that a loop of commands cannot fill the disk.
-const COMMANDS_MESSAGES: i64 = 10_000_000;
-/// And their bytes.
-const COMMANDS_BYTES: i64 = 8 << 30;
+/// Messages in `KEFU_COMMANDS`: more than the inbox, so that a full inbox can never stop an owner from finishing its
+/// work; bounded, so that a loop of commands cannot fill the disk. (No bound of bytes: the server would reserve them on
+/// the disk.)
+const COMMANDS_MESSAGES: i64 = 4_000_000;
 
+/// "insufficient storage resources available".
+const STORAGE_EXCEEDED: u64 = 10047;
 /// "stream not found".
 const STREAM_NOT_FOUND: u64 = 10059;
 /// "stream name already in use with a different configuration".
@@ -50,7 +51,7 @@ pub struct InboxBounds {
     pub messages: i64,
     /// Messages of one thread, so that one flooding thread stalls nobody else.
     pub messages_per_subject: i64,
-    /// Bytes in all, so that a flood of large messages cannot fill the disk.
+    /// Bytes in all, so that a flood of large messages cannot fill the disk. The server reserves so many at the start.
     pub bytes: i64,
     /// Bytes of one message. Twice what kefu decides on, so that what is too large can still be stored as rejected,
     /// with its reason; and half of `max_payload`, which leaves room for headers.
@@ -59,12 +60,7 @@ pub struct InboxBounds {
 
 impl Default for InboxBounds {
     fn default() -> Self {
-        Self {
-            messages: 1_000_000,
-            messages_per_subject: 1_000,
-            bytes: 2 << 30,
-            message_bytes: 512 << 10,
-        }
+        Self { messages: 1_000_000, messages_per_subject: 1_000, bytes: 1 << 30, message_bytes: 512 << 10 }
     }
 }
 
@@ -77,6 +73,8 @@ pub struct StreamOptions {
     pub partitions: Option<u16>,
     /// Replicas of every stream; 1 when not given.
     pub replicas: Option<usize>,
+    /// How long a lease lives without renewal; 2 s when not given.
+    pub lease_ttl: Option<Duration>,
     /// Bounds of the inbox.
     pub inbox: InboxBounds,
 }
@@ -106,17 +104,9 @@ struct StreamState {
 impl StreamInfo {
     pub fn position(&self) -> LogPosition {
         let last = self.state.last_seq;
-        let first = if self.state.messages == 0 {
-            last + 1
-        } else {
-            self.state.first_seq
-        };
+        let first = if self.state.messages == 0 { last + 1 } else { self.state.first_seq };
         let nanos = self.created.timestamp_nanos_opt().unwrap_or_default();
-        LogPosition {
-            identity: nanos.to_string(),
-            first,
-            last,
-        }
+        LogPosition { identity: nanos.to_string(), first, last }
     }
 }
 
@@ -178,10 +168,7 @@ pub(super) async fn inspect(context: &Context, subjects: &Subjects) -> Result<Fa
     let inbox = find(context, &name).await?.ok_or_else(|| missing(&name))?;
     let name = owners_stream(subjects);
     let owners = find(context, &name).await?.ok_or_else(|| missing(&name))?;
-    Ok(Facts {
-        partitions: partitions_of(&inbox)?,
-        lease_ttl: owners.max_age,
-    })
+    Ok(Facts { partitions: partitions_of(&inbox)?, lease_ttl: owners.max_age })
 }
 
 async fn find(context: &Context, name: &str) -> Result<Option<Config>, JournalError> {
@@ -199,13 +186,18 @@ async fn create(context: &Context, wanted: &Config) -> Result<Config, JournalErr
             Ok(info.config)
         }
         // Another node made it at the same moment.
-        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => find(context, &wanted.name)
-            .await?
-            .ok_or_else(|| no_jetstream(&wanted.name, &error)),
-        Err(error) => Err(JournalError::Refused(format!(
-            "the stream {} cannot be made: {error}",
-            wanted.name
-        ))),
+        Err(error) if error.error_code() == ErrorCode(STREAM_NAME_IN_USE) => {
+            find(context, &wanted.name).await?.ok_or_else(|| no_jetstream(&wanted.name, &error))
+        }
+        Err(error) => {
+            let hint = match error.error_code() {
+                ErrorCode(STORAGE_EXCEEDED) => {
+                    format!(". It reserves {} bytes: make room on the disk, or lower the bound", wanted.max_bytes)
+                }
+                _ => String::new(),
+            };
+            Err(JournalError::Refused(format!("the stream {} cannot be made: {error}{hint}", wanted.name)))
+        }
     }
 }
 
@@ -254,10 +246,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
             retention: RetentionPolicy::WorkQueue,
             // Full means that the publisher hears of it, not that the oldest message is dropped.
             discard: DiscardPolicy::New,
-            subject_transform: Some(SubjectTransform {
-                source: source.clone(),
-                destination,
-            }),
+            subject_transform: Some(SubjectTransform { source: source.clone(), destination }),
             ..base(name, source)
         }
     };
@@ -268,6 +257,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
         ..base(name, subject)
     };
     let inbox = options.inbox;
+    let lease_ttl = options.lease_ttl.unwrap_or(LEASE_TTL);
     let owners = subjects.owners_bucket();
     let files = subjects.files_bucket();
     vec![
@@ -283,7 +273,6 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
         Config {
             description: Some("kefu: commands, until they are decided".into()),
             max_messages: COMMANDS_MESSAGES,
-            max_bytes: COMMANDS_BYTES,
             ..queue(subjects.commands_stream(), "cmd", "command")
         },
         // Neither deny_purge nor deny_delete: they can never be undone, and would forbid archiving and erasure. That
@@ -304,8 +293,8 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
         Config {
             description: Some("kefu: who owns which partition".into()),
             max_messages_per_subject: 1,
-            max_age: LEASE_TTL,
-            duplicate_window: LEASE_TTL, // may not be longer than the age
+            max_age: lease_ttl,
+            duplicate_window: lease_ttl, // may not be longer than the age
             discard: DiscardPolicy::New,
             allow_rollup: true,
             deny_delete: true,
@@ -325,41 +314,36 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
 
 /// The P in `{{partition(P,1,3)}}` of a work queue's transform.
 fn partitions_of(found: &Config) -> Result<u16, JournalError> {
-    let destination = found
-        .subject_transform
-        .as_ref()
-        .map(|transform| &*transform.destination);
+    let destination = found.subject_transform.as_ref().map(|transform| &*transform.destination);
     let number = destination
         .and_then(|destination| destination.split_once("{{partition("))
         .and_then(|(_, rest)| rest.split_once(",1,3)}}"))
         .and_then(|(number, _)| number.trim().parse().ok())
         .filter(|partitions| *partitions > 0);
     number.ok_or_else(|| {
-        misconfigured(
+        JournalError::Misconfigured(misconfigured(
             &found.name,
             "subject_transform",
             destination.unwrap_or("none"),
             "one with {{partition(P,1,3)}}",
             "The stream was not made by kefu: choose another prefix, or remove it with `nats stream rm` \
              once nothing in it is needed",
-        )
+        ))
     })
 }
 
 fn other_partitions(stream: &str, existing: u16, wanted: u16) -> JournalError {
-    misconfigured(
+    JournalError::Misconfigured(misconfigured(
         stream,
         "the number of partitions",
         &existing.to_string(),
         &wanted.to_string(),
         "It is fixed when the streams are made: leave the option out, or use another prefix",
-    )
+    ))
 }
 
-fn misconfigured(stream: &str, field: &str, found: &str, wanted: &str, remedy: &str) -> JournalError {
-    JournalError::Misconfigured(format!(
-        "stream {stream}: {field} is {found}, but kefu needs {wanted}. {remedy}"
-    ))
+fn misconfigured(stream: &str, field: &str, found: &str, wanted: &str, remedy: &str) -> String {
+    format!("stream {stream}: {field} is {found}, but kefu needs {wanted}. {remedy}")
 }
 
 #[cfg(test)]
@@ -376,6 +360,10 @@ mod tests {
         for wanted in wanted(&StreamOptions::default(), 16) {
             assert_eq!(check(&wanted, &wanted), Ok(()), "{}", wanted.name);
         }
+        // A server that fills in what was left out changes nothing.
+        let inbox = config("KEFU_INBOX");
+        let told = Config { compression: Some(Compression::None), max_message_size: 1 << 20, ..inbox.clone() };
+        assert_eq!(check(&told, &inbox), Ok(()));
     }
 
     #[test]
@@ -389,28 +377,10 @@ mod tests {
     #[test]
     fn a_raised_bound_is_accepted_and_a_missing_one_is_not() {
         let inbox = config("KEFU_INBOX");
-        let raised = Config {
-            max_messages: 5_000_000,
-            num_replicas: 3,
-            max_bytes: -1,
-            ..inbox.clone()
-        };
+        let raised = Config { max_messages: 5_000_000, num_replicas: 3, max_bytes: -1, ..inbox.clone() };
         assert_eq!(check(&raised, &inbox), Ok(()));
-        let error = check(
-            &Config {
-                max_messages: -1,
-                ..inbox.clone()
-            },
-            &inbox,
-        )
-        .unwrap_err()
-        .to_string();
-        for part in [
-            "KEFU_INBOX",
-            "max_msgs",
-            "-1",
-            "nats stream edit KEFU_INBOX --max-msgs=1000000",
-        ] {
+        let error = check(&Config { max_messages: -1, ..inbox.clone() }, &inbox).unwrap_err().to_string();
+        for part in ["KEFU_INBOX", "max_msgs", "-1", "nats stream edit KEFU_INBOX --max-msgs=1000000"] {
             assert!(error.contains(part), "{error}");
         }
     }
@@ -418,41 +388,10 @@ mod tests {
     #[test]
     fn a_log_that_forgets_is_an_error() {
         let events = config("KEFU_EVENTS");
-        assert!(
-            check(
-                &Config {
-                    max_age: Duration::from_secs(60),
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_messages: 10,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        assert!(
-            check(
-                &Config {
-                    max_bytes: 1 << 40,
-                    ..events.clone()
-                },
-                &events
-            )
-            .is_err()
-        );
-        let full = Config {
-            max_bytes: 1 << 40,
-            discard: DiscardPolicy::New,
-            ..events.clone()
-        };
+        assert!(check(&Config { max_age: Duration::from_secs(60), ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_messages: 10, ..events.clone() }, &events).is_err());
+        assert!(check(&Config { max_bytes: 1 << 40, ..events.clone() }, &events).is_err());
+        let full = Config { max_bytes: 1 << 40, discard: DiscardPolicy::New, ..events.clone() };
         assert_eq!(check(&full, &events), Ok(()));
     }
 }

@@ -210,7 +210,7 @@ impl Machine {
             self.awaiting.insert((needed, id.clone()));
             return;
         }
-        let questions = match env.tenants.get(&id.tenant) {
+        let questions = match env.tenants.config(&id.tenant) {
             Some(config) => cell.look_ups(&head.input, config),
             None => Vec::new(),
         };
@@ -288,7 +288,7 @@ impl Machine {
             version: cell.version(),
             now: env.now.max(cell.at()),
             commit_id: &commit_id,
-            settings: env.tenants.get(&id.tenant).map_or(&none, |config| config),
+            settings: env.tenants.config(&id.tenant).map_or(&none, |config| config),
             found,
         };
         let decision = match cell.decide(&head.input, &context) {

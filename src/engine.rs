@@ -1,0 +1,155 @@
+//! Everything of one node, put together: store, projector, owners.
+//!
+//! What the command line's `serve`, the tests and the benchmarks start. It is given a connected bus and a directory.
+
+use crate::{
+    aggregate::kind::{KindOf, Kinds},
+    contact::Contact,
+    conversation::Conversation,
+    journal::{Journal, subjects},
+    runtime::{
+        machine::Limits,
+        node::{Node, NodeOptions, NodeStatus},
+        projector::{Projector, ProjectorError, ProjectorOptions},
+    },
+    settings::Settings,
+    store::{Folds, Projection, Store, StoreError, StoreOptions},
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// The aggregates that kefu drives.
+pub fn kinds() -> Kinds {
+    Kinds::new(vec![
+        KindOf::<Conversation>::boxed(),
+        KindOf::<Contact>::boxed(),
+        KindOf::<Settings>::boxed(),
+    ])
+}
+
+/// What an engine is made of.
+pub struct EngineOptions<J> {
+    /// The bus, connected and with its streams checked.
+    pub journal: J,
+    /// Names of subjects.
+    pub subjects: Arc<subjects::Subjects>,
+    /// Partitions, as the streams have them.
+    pub partitions: u16,
+    /// Where RocksDB's files are.
+    pub store_dir: PathBuf,
+    /// Memory for RocksDB; its own default if absent.
+    pub memory_budget_bytes: Option<u64>,
+    /// Limits of each partition.
+    pub limits: Limits,
+    /// Messages of one queue of one partition that are held unacked, at most.
+    pub max_pending: usize,
+    /// Names this node among the others; unique per running process.
+    pub name: String,
+}
+
+impl<J> EngineOptions<J> {
+    /// The defaults, on this bus and in this directory.
+    pub fn new(journal: J, subjects: subjects::Subjects, partitions: u16, store_dir: PathBuf) -> Self {
+        Self {
+            journal,
+            subjects: Arc::new(subjects),
+            partitions,
+            store_dir,
+            memory_budget_bytes: None,
+            limits: Limits::default(),
+            // A thousand per queue and partition keep the machine busy through any pause of the server's, and 16 partitions
+            // then hold 32,000 messages of some 500 bytes at most.
+            max_pending: 1_000,
+            name: uuid::Uuid::now_v7().simple().to_string(),
+        }
+    }
+}
+
+/// Why an engine could not be started or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The projector has ended.
+    #[error(transparent)]
+    Projector(#[from] ProjectorError),
+    /// The actors' threads cannot be started.
+    #[error("threads cannot be started: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// A running node.
+pub struct Engine {
+    store: Store,
+    projector: Projector,
+    node: Node,
+}
+
+impl Engine {
+    /// Starts the projector and the node. Partitions are taken over as their leases become free.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn start<J: Journal>(options: EngineOptions<J>) -> Result<Self, EngineError> {
+        let store_options = StoreOptions {
+            memory_budget_bytes: options.memory_budget_bytes,
+            partitions: options.partitions,
+            partition_of: subjects::partition,
+        };
+        let (store, writer) = Store::open(&options.store_dir, &store_options, folds(), projections())?;
+        let projector = Projector::start(options.journal.clone(), writer, ProjectorOptions::default());
+        let node = Node::start(NodeOptions {
+            journal: options.journal,
+            subjects: options.subjects,
+            partitions: options.partitions,
+            store: store.clone(),
+            kinds: kinds(),
+            limits: options.limits,
+            max_pending: options.max_pending,
+            name: options.name,
+        })?;
+        Ok(Self { store, projector, node })
+    }
+
+    /// What the projector remembers.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What feeds it.
+    pub fn projector(&self) -> &Projector {
+        &self.projector
+    }
+
+    /// What the node owns.
+    pub fn status(&self) -> NodeStatus {
+        self.node.status()
+    }
+
+    /// Waits for the projector to end, which it does only when it cannot go on.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    pub async fn failed(&mut self) -> Result<(), EngineError> {
+        Ok(self.projector.ended().await?)
+    }
+
+    /// Finishes what was begun, gives the partitions up, writes what is in memory.
+    ///
+    /// # Errors
+    /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
+    pub async fn stop(self) -> Result<(), EngineError> {
+        self.node.stop().await;
+        Ok(self.projector.stop().await?)
+    }
+}
+
+/// The states that the projector folds, with the lists in which they are found.
+fn folds() -> Folds {
+    Folds::new().with::<Conversation>(&[]).with::<Contact>(&[]).with::<Settings>(&[])
+}
+
+/// Read models beside the states.
+fn projections() -> Vec<Box<dyn Projection>> {
+    Vec::new()
+}

@@ -1,0 +1,284 @@
+//! Answers to the queries of [`kefu_events::query`], out of the store. Knows nothing of how they arrive.
+
+use super::projector::Progress;
+use crate::{
+    aggregate::Tracked,
+    contact, settings,
+    store::{ContactFilter, ConversationFilter, Page, PageError, Store, StoreError},
+};
+use kefu_events::{
+    AggregateKind,
+    key::{contact_key, conversation_key},
+    query::{QueryError, QueryResponse, name},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Items on a page, where the question does not say how many: a screenful.
+const DEFAULT_LIMIT: usize = 50;
+/// Items on a page, at most: some hundred kilobytes, which every NATS server lets through.
+const MAX_LIMIT: usize = 500;
+
+/// Answers queries. Cheap to clone.
+#[derive(Clone)]
+pub struct Queries {
+    store: Store,
+    progress: watch::Receiver<Progress>,
+    node: Arc<dyn Fn() -> Value + Send + Sync>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneConversation {
+    key: Option<String>,
+    channel: Option<String>,
+    thread: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManyConversations {
+    phase: Option<String>,
+    channel: Option<String>,
+    agent: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneContact {
+    key: Option<String>,
+    channel: Option<String>,
+    sender: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManyContacts {
+    attribute: Option<String>,
+    value: Option<String>,
+    tag: Option<String>,
+    channel: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneDocument {
+    document: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// What is answered about one aggregate.
+#[derive(Serialize)]
+struct Shown<'a, S> {
+    tenant: &'a str,
+    key: &'a str,
+    version: u64,
+    seq: u64,
+    at: kefu_events::Timestamp,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    quarantined: bool,
+    state: &'a S,
+}
+
+impl<'a, S> Shown<'a, S> {
+    fn of(tenant: &'a str, key: &'a str, tracked: &'a Tracked<S>) -> Self {
+        let Tracked { version, seq, at, quarantined, state, .. } = tracked;
+        Self { tenant, key, version: *version, seq: *seq, at: *at, quarantined: *quarantined, state }
+    }
+}
+
+impl Queries {
+    /// Answers out of this store, which this projector feeds. `node` says what else the query `status` tells.
+    pub fn new(
+        store: Store,
+        progress: watch::Receiver<Progress>,
+        node: impl Fn() -> Value + Send + Sync + 'static,
+    ) -> Self {
+        Self { store, progress, node: Arc::new(node) }
+    }
+
+    /// The answer to the query `query` of a tenant with these parameters. Reads RocksDB: not for a thread that must not wait.
+    pub fn answer(&self, tenant: &str, query: &str, parameters: &[u8]) -> QueryResponse {
+        match self.find(tenant, query, parameters) {
+            Ok(answer) => QueryResponse::Ok(answer),
+            Err(error) => QueryResponse::Error(error),
+        }
+    }
+
+    fn find(&self, tenant: &str, query: &str, parameters: &[u8]) -> Result<Value, QueryError> {
+        if query != name::STATUS && !self.progress.borrow().is_ready() {
+            return Err(QueryError::new(
+                "not_ready",
+                "this node has not read all of the log yet; ask again in a while",
+            ));
+        }
+        match query {
+            name::CONVERSATION => self.conversation(tenant, &read(parameters)?),
+            name::CONVERSATIONS => self.conversations(tenant, &read(parameters)?),
+            name::CONTACT => self.contact(tenant, &read(parameters)?),
+            name::CONTACTS => self.contacts(tenant, &read(parameters)?),
+            name::SETTINGS => self.document(tenant, &read(parameters)?),
+            name::DOCUMENTS => self.documents(tenant, &read(parameters)?),
+            name::TENANTS => self.tenants(&read(parameters)?),
+            name::STATUS => self.status(&read(parameters)?),
+            other => Err(QueryError::new("unknown_query", format!("there is no query {other:?}"))),
+        }
+    }
+
+    fn conversation(&self, tenant: &str, asked: &OneConversation) -> Result<Value, QueryError> {
+        let key = match asked {
+            OneConversation { key: Some(key), channel: None, thread: None } => key.clone(),
+            OneConversation { key: None, channel: Some(channel), thread: Some(thread) } => {
+                conversation_key(channel, thread)
+            }
+            _ => return Err(invalid("a conversation is named by its key, or by its channel and thread")),
+        };
+        let tracked: Tracked<Value> = self.tracked(tenant, AggregateKind::Conversation, &key)?;
+        Ok(to_value(&Shown::of(tenant, &key, &tracked)))
+    }
+
+    fn conversations(&self, tenant: &str, asked: &ManyConversations) -> Result<Value, QueryError> {
+        let filter = ConversationFilter {
+            phase: asked.phase.as_deref(),
+            channel: asked.channel.as_deref(),
+            agent: asked.agent.as_deref(),
+        };
+        page(self.store.conversations(tenant, &filter, asked.after.as_deref(), limit(asked.limit)?))
+    }
+
+    fn contact(&self, tenant: &str, asked: &OneContact) -> Result<Value, QueryError> {
+        let key = match asked {
+            OneContact { key: Some(key), channel: None, sender: None } => key.clone(),
+            OneContact { key: None, channel: Some(channel), sender: Some(sender) } => contact_key(channel, sender),
+            _ => return Err(invalid("a contact is named by its key, or by its channel and sender")),
+        };
+        let tracked: Tracked<contact::State> = self.tracked(tenant, AggregateKind::Contact, &key)?;
+        let mut answer = to_value(&Shown::of(tenant, &key, &tracked));
+        answer["details"] = to_value(&tracked.state.details());
+        Ok(answer)
+    }
+
+    fn contacts(&self, tenant: &str, asked: &ManyContacts) -> Result<Value, QueryError> {
+        let filter = match asked {
+            ManyContacts { attribute: None, value: None, tag: None, channel: None, .. } => ContactFilter::All,
+            ManyContacts { attribute: Some(name), value: Some(value), tag: None, channel: None, .. } => {
+                ContactFilter::Attribute(name, value)
+            }
+            ManyContacts { attribute: None, value: None, tag: Some(tag), channel: None, .. } => ContactFilter::Tag(tag),
+            ManyContacts { attribute: None, value: None, tag: None, channel: Some(channel), .. } => {
+                ContactFilter::Channel(channel)
+            }
+            _ => return Err(invalid("contacts are found by an attribute with its value, by a tag, or by a channel")),
+        };
+        page(self.store.contacts(tenant, filter, asked.after.as_deref(), limit(asked.limit)?))
+    }
+
+    fn document(&self, tenant: &str, asked: &OneDocument) -> Result<Value, QueryError> {
+        let tracked: Tracked<settings::State> = self.tracked(tenant, AggregateKind::Settings, &asked.document)?;
+        let Some(value) = tracked.state.value() else {
+            return Err(not_found(AggregateKind::Settings, &asked.document));
+        };
+        Ok(json!({
+            "tenant": tenant,
+            "document": asked.document,
+            "version": tracked.version,
+            "seq": tracked.seq,
+            "at": tracked.at,
+            "document_version": tracked.state.document_version,
+            "value": value,
+            "history": tracked.state.history,
+        }))
+    }
+
+    fn documents(&self, tenant: &str, Nothing {}: &Nothing) -> Result<Value, QueryError> {
+        let settings = self.store.settings();
+        let names: Vec<&str> = settings.documents(tenant).collect();
+        if names.is_empty() {
+            return Err(QueryError::new("not_found", format!("there is no tenant {tenant:?}")));
+        }
+        Ok(json!({"items": names}))
+    }
+
+    fn tenants(&self, Nothing {}: &Nothing) -> Result<Value, QueryError> {
+        let tenants = self.store.tenants();
+        let items: Vec<Value> = tenants
+            .iter()
+            .map(|(tenant, config)| {
+                let channels: Vec<&String> = config.channels.keys().collect();
+                json!({"tenant": tenant, "name": config.tenant.name, "channels": channels})
+            })
+            .collect();
+        Ok(json!({"items": items}))
+    }
+
+    fn status(&self, Nothing {}: &Nothing) -> Result<Value, QueryError> {
+        let progress = self.progress.borrow().clone();
+        Ok(json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "ready": progress.is_ready(),
+            "projector": progress,
+            "projections": self.store.projections(),
+            "store": self.store.figures(),
+            "node": (self.node)(),
+        }))
+    }
+
+    fn tracked<S: DeserializeOwned + Serialize>(
+        &self,
+        tenant: &str,
+        kind: AggregateKind,
+        key: &str,
+    ) -> Result<Tracked<S>, QueryError> {
+        let snapshot = self.store.snapshot(tenant, kind, key).map_err(|error| internal(&error))?;
+        let snapshot = snapshot.ok_or_else(|| not_found(kind, key))?;
+        serde_json::from_slice(&snapshot)
+            .map_err(|error| internal(&StoreError::Damaged(format!("{kind} {key}: {error}"))))
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(parameters: &'a [u8]) -> Result<T, QueryError> {
+    let parameters = if parameters.trim_ascii().is_empty() { b"{}" } else { parameters };
+    serde_json::from_slice(parameters).map_err(|error| invalid(&format!("the parameters are wrong: {error}")))
+}
+
+fn limit(asked: Option<usize>) -> Result<usize, QueryError> {
+    match asked.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
+        limit => Err(invalid(&format!("limit is {limit}, and may be 1 to {MAX_LIMIT}"))),
+    }
+}
+
+fn page<T: Serialize>(page: Result<Page<T>, PageError>) -> Result<Value, QueryError> {
+    match page {
+        Ok(page) => Ok(to_value(&page)),
+        Err(PageError::Cursor(error)) => Err(invalid(&format!("after: {error}"))),
+        Err(PageError::Store(error)) => Err(internal(&error)),
+    }
+}
+
+fn to_value<T: Serialize>(value: &T) -> Value {
+    // Types of kefu's own, which JSON can write.
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn invalid(message: &str) -> QueryError {
+    QueryError::new("invalid", message)
+}
+
+fn not_found(kind: AggregateKind, key: &str) -> QueryError {
+    QueryError::new("not_found", format!("there is no {kind} {key:?}"))
+}
+
+fn internal(error: &StoreError) -> QueryError {
+    tracing::error!(%error, "a query could not be answered");
+    QueryError::new("internal", "the node's store could not be read; its log says why")
+}
