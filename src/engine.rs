@@ -13,7 +13,10 @@ use crate::{
         projector::{Projector, ProjectorError, ProjectorOptions},
     },
     settings::Settings,
-    store::{Folds, Projection, Store, StoreError, StoreOptions},
+    store::{
+        Folds, Projection, Store, StoreError, StoreOptions,
+        lists::{CONTACTS, CONVERSATIONS},
+    },
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -146,7 +149,7 @@ impl Engine {
 
 /// The states that the projector folds, with the lists in which they are found.
 fn folds() -> Folds {
-    Folds::new().with::<Conversation>(&[]).with::<Contact>(&[]).with::<Settings>(&[])
+    Folds::new().with::<Conversation>(&[CONVERSATIONS]).with::<Contact>(&[CONTACTS]).with::<Settings>(&[])
 }
 
 /// Read models beside the states.

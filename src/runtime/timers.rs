@@ -36,7 +36,7 @@ pub async fn run<J: Journal>(journal: J, store: Store, kinds: Kinds, partition: 
         period.tick().await;
         let now = Timestamp::from(chrono::Utc::now());
         told.retain(|timer, at| {
-            now.millis_since(*at) < AGAIN_AFTER_MS && store.timer_exists(partition, timer).unwrap_or(true)
+            now.millis_since(*at) < AGAIN_AFTER_MS && store.has_timer(partition, timer).unwrap_or(true)
         });
         if told.len() >= OUTSTANDING {
             continue;

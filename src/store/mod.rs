@@ -29,7 +29,7 @@ mod entries;
 mod error;
 mod folds;
 mod keys;
-mod lists;
+pub mod lists;
 mod projection;
 mod reads;
 mod settings;

@@ -9,7 +9,7 @@ use super::{
     log::found,
 };
 use crate::journal::{
-    Journal, JournalError, Outgoing, RejectedRecord,
+    JournalError, Outgoing, RejectedRecord,
     credentials::{AccountKind, analyst_consumer, outbox_consumer},
     streams::EMPTY,
     subjects::token,
