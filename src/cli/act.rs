@@ -67,6 +67,9 @@ enum Verb {
         /// Which offer [default: the open one]
         #[arg(long)]
         offer: Option<String>,
+        /// The agent's name, as customers are to see it
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Do not take the offer
     Reject {
@@ -282,7 +285,7 @@ impl Verb {
             Self::Offer { agent, reservation, session } => {
                 C::Offer { v: V, agent, reservation, session, decision: None }
             }
-            Self::Accept { offer } => C::Accept { v: V, offer },
+            Self::Accept { offer, name } => C::Accept { v: V, offer, name },
             Self::Reject { offer, reason } => C::Reject { v: V, offer, reason },
             Self::Rescind { offer, reason } => C::Rescind { v: V, offer, reason: reason.into() },
             Self::Reply { text, reply_to } => C::Reply { v: V, content: Content::text(text), reply_to },
@@ -328,7 +331,9 @@ fn raw(json: &str) -> Result<Value, CliError> {
     let value: Value =
         serde_json::from_str(json).map_err(|error| CliError::usage(format!("this is no JSON: {error}")))?;
     if !value["type"].is_string() {
-        return Err(CliError::usage("a command is a JSON object with a \"type\": see `kefu schema command-conversation`"));
+        return Err(CliError::usage(
+            "a command is a JSON object with a \"type\": see `kefu schema command-conversation`",
+        ));
     }
     for name in ["id", "aggregate", "key", "expected_version", "actor", "at", "correlation"] {
         if value.get(name).is_some() {

@@ -21,7 +21,9 @@ use serde_json::json;
 #[derive(Debug, Subcommand)]
 pub enum Channel {
     /// Make credentials for a channel's adapter, and print them: the password is shown once
-    #[command(after_help = "Example:\n  kefu channel add web\n  kefu channel add wechat --tenant shop --json > wechat.json")]
+    #[command(
+        after_help = "Example:\n  kefu channel add web\n  kefu channel add wechat --tenant shop --json > wechat.json"
+    )]
     Add {
         /// The channel
         #[arg(value_parser = units::token)]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config::{Config, Layers, keys, units::without_password},
-    journal::{ConnectOptions, Journal, NatsJournal, Outgoing, RejectedRecord, server::RunFile, subjects::Subjects},
+    journal::{ConnectOptions, NatsJournal, Outgoing, RejectedRecord, server::RunFile, subjects::Subjects},
     runtime::intake::header,
 };
 use bytes::Bytes;
@@ -74,8 +74,7 @@ pub fn now() -> Timestamp {
 
 /// Whether the server is to be found by its URL, and not by a data directory: whichever was said more emphatically.
 pub fn goes_by_url(layers: &Layers) -> bool {
-    layers.get(keys::NATS_URL).is_some()
-        && layers.origin(keys::NATS_URL).weight() >= layers.origin(keys::DATA).weight()
+    layers.get(keys::NATS_URL).is_some() && layers.origin(keys::NATS_URL).weight() >= layers.origin(keys::DATA).weight()
 }
 
 /// Where the server is and as whom to connect.
@@ -139,7 +138,12 @@ impl Client {
     }
 
     /// Asks a query about a tenant.
-    pub async fn query<T: DeserializeOwned>(&self, tenant: &str, name: &str, parameters: &Value) -> Result<T, CliError> {
+    pub async fn query<T: DeserializeOwned>(
+        &self,
+        tenant: &str,
+        name: &str,
+        parameters: &Value,
+    ) -> Result<T, CliError> {
         let body = Bytes::from(parameters.to_string());
         let answer = self.journal.query(tenant, name, body, QUERY_TIMEOUT).await.map_err(CliError::from)?;
         match serde_json::from_slice(&answer)? {

@@ -45,8 +45,7 @@ fn show(session: &mut Session) -> Result<(), CliError> {
             let env = keys::find(entry.key).map(|key| key.env);
             json!({ "value": entry.value, "origin": entry.origin.to_string(), "env": env })
         };
-        let values: Map<String, Value> =
-            entries.iter().map(|found| (found.key.to_owned(), entry(found))).collect();
+        let values: Map<String, Value> = entries.iter().map(|found| (found.key.to_owned(), entry(found))).collect();
         return session.out.json(&values);
     }
     let rows: Vec<[String; 4]> = entries

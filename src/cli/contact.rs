@@ -137,9 +137,9 @@ impl Contact {
             Self::Unmerge { contact, change } => (contact, change, ContactCommand::Unmerge { v: V }),
         };
         let result = ask(&client, &contact.key, change, body).await?;
-        session.out.result(&serde_json::to_value(&result)?, || {
-            format!("done: version {}", result.version.unwrap_or_default())
-        })
+        session
+            .out
+            .result(&serde_json::to_value(&result)?, || format!("done: version {}", result.version.unwrap_or_default()))
     }
 }
 

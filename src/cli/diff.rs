@@ -60,7 +60,13 @@ mod tests {
         let before = json!({"texts": {"welcome": "Hi", "handoff": "Wait"}, "queues": ["a"], "old": 1});
         let after = json!({"texts": {"welcome": "Hello", "handoff": "Wait"}, "queues": ["a", "b"], "new": 2});
         let text = lines(&diff(&before, &after));
-        for line in ["- texts.welcome = \"Hi\"", "+ texts.welcome = \"Hello\"", "+ queues = [\"a\",\"b\"]", "- old = 1", "+ new = 2"] {
+        for line in [
+            "- texts.welcome = \"Hi\"",
+            "+ texts.welcome = \"Hello\"",
+            "+ queues = [\"a\",\"b\"]",
+            "- old = 1",
+            "+ new = 2",
+        ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(!text.contains("handoff"));

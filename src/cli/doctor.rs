@@ -114,7 +114,9 @@ fn disk(checks: &mut Checks, data: &Path) {
     let free = disk.blocks_available() as u64 * disk.fragment_size() as u64;
     let found = format!("{} free for {shown}", size(free));
     match free {
-        free if free < VERY_LOW_DISK_BYTES => checks.wrong("disk", found, "make room now: a full disk stops everything"),
+        free if free < VERY_LOW_DISK_BYTES => {
+            checks.wrong("disk", found, "make room now: a full disk stops everything")
+        }
         free if free < LOW_DISK_BYTES => checks.warn("disk", found, "make room, or move the data to a larger disk"),
         _ => checks.ok("disk", found),
     }
@@ -228,7 +230,9 @@ async fn node(checks: &mut Checks, client: &Client) {
             match log.last.checked_sub(projected) {
                 // Read after the status, so that it is behind by what came between.
                 Some(lag) if lag <= LAG => checks.ok("projector", found),
-                Some(_) => checks.warn("projector", found, "it catches up by itself; if not, see the log of `kefu serve`"),
+                Some(_) => {
+                    checks.warn("projector", found, "it catches up by itself; if not, see the log of `kefu serve`")
+                }
                 None => checks.wrong(
                     "projector",
                     format!("{found}: the log went back"),

@@ -3,6 +3,7 @@
 use crate::{
     config::ConfigError,
     journal::{JournalError, credentials::CredentialsError, server::ServerError},
+    telemetry::BadFilter,
 };
 use kefu_events::{Refusal, query::QueryError};
 use serde_json::{Value, json};
@@ -110,6 +111,12 @@ impl From<JournalError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Usage, "configuration", error.to_string())
+    }
+}
+
+impl From<BadFilter> for CliError {
+    fn from(error: BadFilter) -> Self {
         Self::new(Exit::Usage, "configuration", error.to_string())
     }
 }

@@ -11,7 +11,9 @@ pub enum Nats {
     /// Print the accounts of this data directory with their rights, for the configuration of one's own server
     ///
     /// kefu's own server has these rules already. Passwords are hashed; `kefu channel add` printed them once.
-    #[command(after_help = "Example:\n  kefu nats config > kefu-users.conf    then, in nats-server.conf: include \"kefu-users.conf\"")]
+    #[command(
+        after_help = "Example:\n  kefu nats config > kefu-users.conf    then, in nats-server.conf: include \"kefu-users.conf\""
+    )]
     Config,
 }
 

@@ -115,9 +115,10 @@ async fn matching(client: &Client, which: &Which, limit: usize) -> Result<Vec<Re
         let page = client.journal.rejected(which.tenant.as_deref(), from, PAGE).await?;
         let Some(last) = page.last() else { return Ok(found) };
         from = last.seq + 1;
-        found.extend(page.into_iter().filter(|record| {
-            which.reason.as_ref().is_none_or(|reason| text(record, header::REASON) == reason)
-        }));
+        found.extend(
+            page.into_iter()
+                .filter(|record| which.reason.as_ref().is_none_or(|reason| text(record, header::REASON) == reason)),
+        );
         if found.len() >= limit {
             found.truncate(limit);
             return Ok(found);
@@ -173,7 +174,9 @@ async fn show(session: &mut Session, client: &Client, seq: u64) -> Result<(), Cl
         match value.get("payload").map(serde_json::to_string_pretty) {
             Some(Ok(json)) => lines.push(json),
             // Control characters of a stranger do not belong on a terminal.
-            _ => lines.push(payload.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()),
+            _ => {
+                lines.push(payload.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect())
+            }
         }
         lines.join("\n")
     })

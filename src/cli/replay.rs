@@ -136,7 +136,11 @@ impl Replay {
             if end.is_some_and(|end| commit.seq > end) {
                 break;
             }
-            if self.flat { flat(&commit, out)? } else { whole(&commit, out)? }
+            if self.flat {
+                flat(&commit, out)?
+            } else {
+                whole(&commit, out)?
+            }
             progress.at(commit.seq);
             if end.is_some_and(|end| commit.seq >= end) {
                 break;
@@ -200,8 +204,7 @@ struct Flat<'a> {
 fn flat(commit: &Recorded, out: &mut Output) -> Result<(), CliError> {
     let stored: Stored = serde_json::from_slice(&commit.payload).map_err(|error| damaged(commit, error))?;
     for (index, event) in stored.events.iter().enumerate() {
-        let TypeOnly { event_type } =
-            serde_json::from_str(event.get()).map_err(|error| damaged(commit, error))?;
+        let TypeOnly { event_type } = serde_json::from_str(event.get()).map_err(|error| damaged(commit, error))?;
         out.json_line(&Flat {
             seq: commit.seq,
             at: stored.at,

@@ -163,8 +163,9 @@ impl ContentArgs {
             return Ok(Content::Left);
         }
         if let Some(json) = self.content {
-            return serde_json::from_str(&json)
-                .map_err(|error| CliError::usage(format!("this is no content: {error}")).hint("see `kefu schema inbound`"));
+            return serde_json::from_str(&json).map_err(|error| {
+                CliError::usage(format!("this is no content: {error}")).hint("see `kefu schema inbound`")
+            });
         }
         match self.text {
             Some(dash) if dash == "-" => {
@@ -250,7 +251,11 @@ async fn print_replies(
         };
         let Ok(Some(reply)) = tokio::time::timeout_at(deadline, replies.next()).await else { break };
         let reply = reply?;
-        if out.is_json() { out.json_line(&json!({ "reply": reply }))? } else { out.line(line(&reply, out))? }
+        if out.is_json() {
+            out.json_line(&json!({ "reply": reply }))?
+        } else {
+            out.line(line(&reply, out))?
+        }
         out.flush()?;
         count += 1;
     }
@@ -277,7 +282,8 @@ pub(super) fn line(reply: &Outbound, out: &Output) -> String {
 
 /// Stores a file; the content that refers to it.
 pub(super) async fn upload(client: &Client, path: &Path) -> Result<Content, CliError> {
-    let unreadable = |error: std::io::Error| CliError::new(Exit::Failure, "unreadable", format!("{}: {error}", path.display()));
+    let unreadable =
+        |error: std::io::Error| CliError::new(Exit::Failure, "unreadable", format!("{}: {error}", path.display()));
     let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mime = mime_of(&name);

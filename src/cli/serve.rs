@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
     journal::{
-        Connection, ConnectOptions, Journal, NatsJournal, StreamOptions,
+        ConnectOptions, Connection, Journal, NatsJournal, StreamOptions,
         server::{DataLock, ManagedServer, Port, RunFile, ServerOptions},
     },
     runtime::{
@@ -260,7 +260,8 @@ impl Running {
             Bus::Foreign(_) => "as configured",
         };
         // What one has to type to reach this one, and not the one in the default place.
-        let by_default = Config::from_layers(&crate::config::Layers::read(None, |name| std::env::var(name).ok(), Vec::new())?);
+        let by_default =
+            Config::from_layers(&crate::config::Layers::read(None, |name| std::env::var(name).ok(), Vec::new())?);
         let same = by_default.is_ok_and(|default| default.data == config.data && default.nats.url == config.nats.url);
         let option = if same { String::new() } else { format!(" --data {}", config.data.display()) };
         let text = format!(
@@ -334,7 +335,11 @@ async fn start_bus(config: &Config) -> Result<(Bus, ConnectOptions), CliError> {
     let options = ServerOptions {
         data: config.data.clone(),
         program: config.nats.server.clone(),
-        port: config.nats.port.map_or(Port::Preferred, Port::Exactly),
+        port: match config.nats.port {
+            None => Port::Preferred,
+            Some(0) => Port::Free,
+            Some(port) => Port::Exactly(port),
+        },
         subjects: config.subjects.clone(),
     };
     let server = ManagedServer::start(options).await?;
@@ -443,8 +448,8 @@ fn describe(progress: &Progress) -> String {
     let Progress { projected, end, .. } = progress;
     match &progress.state {
         ProjectorState::Starting => "comparing the store with the log".to_owned(),
-        ProjectorState::Rebuilding => match progress.left {
-            Some(left) => format!("reading the log: {projected} of {end}, about {} s left", left.as_secs() + 1),
+        ProjectorState::Rebuilding => match progress.left_s {
+            Some(left) => format!("reading the log: {projected} of {end}, about {left:.0} s left"),
             None => format!("reading the log: {projected} of {end}"),
         },
         ProjectorState::Following => format!("following the log: {projected} of {end}"),

@@ -151,7 +151,9 @@ impl Settings {
                     one_version(&client, &tenant, &document.name(), version).await?
                 };
                 let value = match &path {
-                    Some(path) => at(&value, path).cloned().ok_or_else(|| not_found(format!("nothing is at {path}")))?,
+                    Some(path) => {
+                        at(&value, path).cloned().ok_or_else(|| not_found(format!("nothing is at {path}")))?
+                    }
                     None => value,
                 };
                 print_value(session, &value)
@@ -247,7 +249,8 @@ fn patch(values: &[(String, String)]) -> Result<Value, CliError> {
         }
         // Where a text belongs, `5` is a text.
         let is_text = at(&defaults, path).is_some_and(Value::is_string);
-        let parsed = serde_json::from_str(text).ok().filter(|value: &Value| !is_text || value.is_null() || value.is_string());
+        let parsed =
+            serde_json::from_str(text).ok().filter(|value: &Value| !is_text || value.is_null() || value.is_string());
         let value = parsed.unwrap_or_else(|| Value::String(text.clone()));
         let nested = path.rsplit('.').fold(value, |value, name| json!({ name: value }));
         join(&mut patch, nested);

@@ -7,11 +7,7 @@ use super::{
     output::{Output, Style},
     values::{ConversationArg, Place},
 };
-use crate::{
-    aggregate::kind::{Kind, KindOf},
-    conversation::Conversation,
-    journal::Journal,
-};
+use crate::{aggregate::kind::KindOf, conversation::Conversation, journal::Journal};
 use clap::Args;
 use kefu_events::{AggregateKind, Timestamp, query::name};
 use serde::{Deserialize, Serialize};

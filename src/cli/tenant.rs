@@ -23,7 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Subcommand)]
 pub enum Tenant {
     /// Make a tenant with the default texts
-    #[command(after_help = "Example:\n  kefu tenant create shop --name \"The Shop\"\n  kefu settings set -t shop texts.welcome=\"Welcome!\"")]
+    #[command(
+        after_help = "Example:\n  kefu tenant create shop --name \"The Shop\"\n  kefu settings set -t shop texts.welcome=\"Welcome!\""
+    )]
     Create {
         /// Its name in subjects and commands
         #[arg(value_parser = units::token)]
@@ -55,7 +57,9 @@ impl Tenant {
             Self::Create { tenant, name } => {
                 let value = json!({ "name": name.unwrap_or_else(|| tenant.clone()) });
                 create(&client, &tenant, value, "created").await?;
-                session.out.result(&json!({ "tenant": tenant, "created": true }), || format!("made the tenant {tenant}"))
+                session
+                    .out
+                    .result(&json!({ "tenant": tenant, "created": true }), || format!("made the tenant {tenant}"))
             }
             Self::List => list(session, &client).await,
             Self::Clone { from, to, name } => clone(session, &client, &from, &to, name).await,

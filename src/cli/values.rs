@@ -24,9 +24,8 @@ impl FromStr for ConversationArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let key = key_of(text, conversation_key).ok_or(
-            "a conversation's key (32 hex digits) or CHANNEL:THREAD is needed, such as web:alice",
-        )?;
+        let key = key_of(text, conversation_key)
+            .ok_or("a conversation's key (32 hex digits) or CHANNEL:THREAD is needed, such as web:alice")?;
         Ok(Self { key })
     }
 }
@@ -96,7 +95,8 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
     {
         return Ok(Timestamp::from_millis(super::client::now().as_millis() - millis));
     }
-    Err("a time is needed: 2026-11-22T13:14:35Z, 2026-11-22, 2026-11-22 13:14 (UTC), or how long ago: 15m, 2h, 1d".to_owned())
+    Err("a time is needed: 2026-11-22T13:14:35Z, 2026-11-22, 2026-11-22 13:14 (UTC), or how long ago: 15m, 2h, 1d"
+        .to_owned())
 }
 
 /// A place in the log: a sequence, or a time.

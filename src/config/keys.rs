@@ -97,7 +97,8 @@ pub fn nearest(name: &str) -> Option<&'static str> {
         let last = key.name.rsplit('.').next().unwrap_or(key.name);
         let score = strsim::normalized_damerau_levenshtein(name, key.name);
         // People leave the table out: `url` for `nats.url`.
-        let score = score.max(strsim::normalized_damerau_levenshtein(name.rsplit('.').next().unwrap_or(name), last) - 0.05);
+        let score =
+            score.max(strsim::normalized_damerau_levenshtein(name.rsplit('.').next().unwrap_or(name), last) - 0.05);
         (score, key.name)
     });
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.5).map(|(_, name)| name)

@@ -22,9 +22,9 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port are needed, such as 127.0.0.1:7070".to_owned())
 }
 
-/// A port other than 0.
+/// A port; 0 is any free one.
 pub fn port(text: &str) -> Result<u16, String> {
-    number(text, 1..=u16::MAX)
+    number(text, 0..=u16::MAX)
 }
 
 /// A whole number in a range.
