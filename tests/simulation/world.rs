@@ -426,7 +426,10 @@ impl World {
         if let Outgoing::Command { payload, .. } = outgoing
             && seq > before
         {
-            let id = serde_json::from_slice::<kefu_events::CommandHeader>(payload).ok().map(|header| header.id);
+            // What asks a kind of aggregate that nobody drives is as good as malformed.
+            let header = serde_json::from_slice::<kefu_events::CommandHeader>(payload).ok();
+            let header = header.filter(|header| self.kinds.get(header.aggregate).is_some());
+            let id = header.map(|header| header.id);
             self.ledger.stored(Queue::Commands, seq, id, payload);
         }
         for result in self.bus.take_results() {
