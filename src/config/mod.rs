@@ -1,0 +1,163 @@
+//! The configuration of the process: where data lies, which server, which ports and limits.
+//!
+//! Four layers, each heavier than the one before: defaults, one TOML file, environment variables `KEFU_…`, flags of the
+//! command line. [`keys`] is the one list of everything that can be set; [`layers`] lays the sources over one another
+//! and remembers where each value came from; this file turns the result into types.
+//!
+//! What is configured *per tenant* (texts, deadlines, queues) is no business of this folder: those are settings, which
+//! are events and change while the process runs.
+
+mod file;
+pub mod keys;
+mod layers;
+pub mod units;
+
+pub use file::default_file;
+pub use layers::{Entry, Flag, Layers, Origin};
+
+use crate::journal::{Auth, ConnectOptions, subjects::Subjects};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Why the configuration cannot be used. The text names the source and says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// How lines of the log look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// An address, and whether it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Nobody named it, so a free port will do where it is taken.
+    pub or_free: bool,
+}
+
+/// How to reach NATS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsConfig {
+    /// A server that runs already; kefu starts its own where there is none.
+    pub url: Option<String>,
+    /// User of that server.
+    pub user: Option<String>,
+    /// Password of that user.
+    pub password: Option<String>,
+    /// Or a token.
+    pub token: Option<String>,
+    /// Or a `.creds` file.
+    pub credentials: Option<PathBuf>,
+    /// The nats-server program to start.
+    pub server: Option<PathBuf>,
+    /// Its port.
+    pub port: Option<u16>,
+}
+
+impl NatsConfig {
+    /// How to connect to `url`, as whom this configuration says.
+    pub fn connect_options(&self, url: &str) -> ConnectOptions {
+        let mut options = ConnectOptions::new(url);
+        options.auth = match (&self.credentials, &self.token, &self.user) {
+            (Some(path), _, _) => Auth::CredentialsFile(path.clone()),
+            (None, Some(token), _) => Auth::Token(token.clone()),
+            (None, None, Some(user)) => {
+                Auth::UserPassword { user: user.clone(), password: self.password.clone().unwrap_or_default() }
+            }
+            (None, None, None) => Auth::None,
+        };
+        options
+    }
+}
+
+/// Bounds of the engine's appetite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// After which time an idle conversation leaves the memory.
+    pub idle: Duration,
+    /// Conversations and other aggregates in memory, over all partitions.
+    pub max_active: usize,
+    /// Messages per queue and partition that are held unanswered.
+    pub max_pending: usize,
+}
+
+/// The effective configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// kefu's directory.
+    pub data: PathBuf,
+    /// HTTP.
+    pub listen: Listen,
+    /// The tenant that client commands mean unless they name one.
+    pub tenant: String,
+    /// Start of all subjects' and streams' names.
+    pub subjects: Subjects,
+    /// NATS.
+    pub nats: NatsConfig,
+    /// Number of partitions, for new streams.
+    pub partitions: Option<u16>,
+    /// Replicas, for new streams.
+    pub replicas: Option<usize>,
+    /// Bytes that the store may keep in memory.
+    pub memory: Option<u64>,
+    /// Bounds.
+    pub limits: LimitsConfig,
+    /// Which lines are logged; `None`: what suits the command.
+    pub log_level: Option<String>,
+    /// How they look.
+    pub log_format: LogFormat,
+    /// Whether a fresh data directory gets the tenant `demo`.
+    pub demo: bool,
+}
+
+impl Config {
+    /// The typed form of what the layers say.
+    ///
+    /// # Errors
+    /// A value is not what its key needs; the text names key and source.
+    pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let text = |key: &str| layers.get(key).map(str::to_owned);
+        let path = |key: &str| layers.get(key).map(PathBuf::from);
+        let data = path(keys::DATA).ok_or_else(|| {
+            ConfigError("this system has no conventional place for data: say where with --data DIR".to_owned())
+        })?;
+        Ok(Self {
+            data,
+            listen: Listen {
+                address: layers.parse(keys::LISTEN, units::address)?.unwrap_or(units::DEFAULT_ADDRESS),
+                or_free: layers.origin(keys::LISTEN) == Origin::Default,
+            },
+            tenant: layers.parse(keys::TENANT, units::token)?.unwrap_or_default(),
+            subjects: layers.parse(keys::PREFIX, units::subjects)?.unwrap_or_default(),
+            nats: NatsConfig {
+                url: text(keys::NATS_URL),
+                user: text(keys::NATS_USER),
+                password: text(keys::NATS_PASSWORD),
+                token: text(keys::NATS_TOKEN),
+                credentials: path(keys::NATS_CREDENTIALS),
+                server: path(keys::NATS_SERVER),
+                port: layers.parse(keys::NATS_PORT, units::port)?,
+            },
+            partitions: layers.parse(keys::PARTITIONS, |text| units::number(text, 1..=1024))?,
+            replicas: layers.parse(keys::REPLICAS, |text| units::number(text, 1..=5))?,
+            memory: layers.parse(keys::MEMORY, units::bytes)?,
+            limits: LimitsConfig {
+                idle: layers.parse(keys::IDLE, units::duration)?.unwrap_or_default(),
+                max_active: layers.parse(keys::MAX_ACTIVE, |text| units::number(text, 1..=100_000_000))?.unwrap_or(1),
+                max_pending: layers.parse(keys::MAX_PENDING, |text| units::number(text, 1..=100_000))?.unwrap_or(1),
+            },
+            log_level: text(keys::LOG_LEVEL),
+            log_format: layers.parse(keys::LOG_FORMAT, units::log_format)?.unwrap_or(LogFormat::Human),
+            demo: layers.parse(keys::DEMO, units::flag)?.unwrap_or(true),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
