@@ -313,8 +313,9 @@ fn a_test_that_sleeps_says_what_for() {
     let violations = rust_files().flat_map(|file| {
         let lines: Vec<&str> = file.text.lines().collect();
         let explained = |number: usize| {
-            let around = lines.get(number.saturating_sub(1)..=number).unwrap_or_default();
-            around.iter().any(|line| line.contains("// waits because"))
+            let before = |count: usize| &lines[number.saturating_sub(count)..=number];
+            let asks_again = |line: &&str| line.trim() == "loop {" || line.trim().starts_with("while ");
+            before(1).iter().any(|line| line.contains("// waits because")) || before(6).iter().any(asks_again)
         };
         lines_of_code(&file, |number, line| {
             has_word_start(line, "sleep(") && !line.contains("fn sleep") && file.is_test(number) && !explained(number)
@@ -322,8 +323,8 @@ fn a_test_that_sleeps_says_what_for() {
     });
     assert_none(
         violations,
-        "Wait for what you need, with a deadline, instead of for a time that is too short or too long. Where only time \
-         helps, say so on the line or above it: // waits because …",
+        "Wait for what you need, with a deadline, instead of for a time that is too short or too long: in a loop that asks \
+         again. Where only time helps, say so on the line or above it: // waits because …",
     );
 }
 

@@ -10,6 +10,10 @@ use kefu_events::{Actor, ActorKind, CommandHeader, CommandResult, envelope::Comm
 /// Who sends the commands of one aggregate to another.
 pub const SYSTEM_ACTOR: &str = "kefu";
 
+/// With this before the id of an input begins the cause of the commit that sets its aggregate aside: the input itself is
+/// not done, and is decided when it is sent again.
+pub const QUARANTINE: &str = "quarantine:";
+
 /// Everything that follows from `commit`, which the log holds at `seq`.
 pub fn outgoing(commit: &Recorded, seq: u64) -> Vec<Outgoing> {
     let facts = &commit.facts;
@@ -45,7 +49,7 @@ pub fn outgoing(commit: &Recorded, seq: u64) -> Vec<Outgoing> {
         });
     }
     // Quarantine answers its input in another way: with a rejection, since the command may still be carried out.
-    if facts.is_command && !facts.cause.starts_with("quarantine:") {
+    if facts.is_command && !facts.cause.starts_with(QUARANTINE) {
         let result = CommandResult {
             id: facts.cause.clone(),
             ok: facts.refusal.is_none(),

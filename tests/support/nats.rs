@@ -1,5 +1,7 @@
 //! A real nats-server for a test: on a free port, with a store of its own, gone when the test ends.
 
+#![allow(dead_code, reason = "not every test file uses everything")]
+
 use kefu::journal::{
     NatsJournal, StreamOptions,
     server::{ManagedServer, Port, ServerOptions},
@@ -7,7 +9,6 @@ use kefu::journal::{
 use tempfile::TempDir;
 
 /// A server and its directory.
-#[allow(dead_code, reason = "not every test file looks into the directory")]
 pub struct TestServer {
     pub server: ManagedServer,
     pub data: TempDir,

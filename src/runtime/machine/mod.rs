@@ -117,7 +117,9 @@ pub enum Action {
 pub enum Happened {
     /// The work queues delivered.
     Delivered(Delivery),
-    /// The projector has passed the end of the log that was seen at take-over: aggregates may be loaded.
+    /// Aggregates may be loaded: the projector has passed the end of the log that was seen at take-over, and both queues
+    /// have delivered what the former owner may hold (everything there was, or as much as may be held unacked). Its last
+    /// commits may lack their effects, which must come out before those of anything decided from now on.
     Ready,
     /// The store now knows all commits up to here.
     Projected(u64),

@@ -6,21 +6,53 @@ use crate::{
         Cause, Context, TenantConfig,
         kind::{self, Cell, Decision, Kinds, ParsedInput},
     },
-    journal::{AppendError, Delivery, LogPosition, Outgoing, Recorded},
+    journal::{AppendError, Delivery, Outgoing},
     runtime::{
         Env,
         intake::{self, Rejection, reason},
-        outgoing::{outgoing, result_of},
+        outgoing::{QUARANTINE, outgoing, result_of},
     },
 };
-use bytes::Bytes;
 use kefu_events::{CommandResult, Refusal, Timestamp};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+
+mod recovery;
 
 struct Held {
     delivery: Delivery,
     input: ParsedInput,
+    cause: Cause,
+    /// The cause of the commit that set the aggregate aside because of this input, if there is one.
+    set_aside: Cause,
+    /// This is another copy than the one that the aggregate was set aside for: decide it.
+    sent_again: bool,
     attempt: u32,
+}
+
+impl Held {
+    fn new(delivery: Delivery, input: ParsedInput) -> Self {
+        let cause = Cause::of(&input.cause);
+        let set_aside = Cause::of(&format!("{QUARANTINE}{}", input.cause));
+        Self { delivery, input, cause, set_aside, sent_again: false, attempt: 0 }
+    }
+
+    /// The commit that it led to, as far as the aggregate remembers by itself.
+    fn led_to(&self, cell: &dyn Cell) -> Option<u64> {
+        let decided = cell.recent_seq_of(self.cause);
+        decided.or_else(|| if self.sent_again { None } else { cell.recent_seq_of(self.set_aside) })
+    }
+}
+
+/// Whose work the aggregate's last commit is, and so whether its effects are known to be out before anything else is
+/// decided: an owner publishes one commit's effects before it appends the next, so only the last can lack some.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// This machine's, or the input that it came from was dealt with.
+    Settled,
+    /// Found in the store: if effects are missing, its input is among those that were delivered before readiness.
+    Loaded,
+    /// Appended by somebody else since: a former owner, from an input that this one holds too, or the next owner.
+    Foreign,
 }
 
 enum Phase {
@@ -36,10 +68,10 @@ enum Phase {
     Recalling,
     /// The commit is on its way to the log.
     Appending(Decision),
-    /// Its outcome is being found out.
-    ReadingLast(Decision),
+    /// Its outcome is being found out; without a decision: a damaged snapshot is made again.
+    ReadingLast(Option<Decision>),
     /// What is missing is being read: at least up to this sequence.
-    CatchingUp { decision: Decision, at_least: u64 },
+    CatchingUp { decision: Option<Decision>, at_least: u64 },
     /// The effects, or the rejection, are on their way.
     Publishing,
 }
@@ -51,6 +83,7 @@ struct Slot {
     phase: Phase,
     /// What the next append expects, where it is not the cell's own sequence: 0 after the log was truncated past it.
     truncated: bool,
+    last: Last,
 }
 
 /// One partition. See the module's text.
@@ -106,6 +139,11 @@ impl Machine {
         self.early.len() + self.slots.values().map(|slot| slot.mailbox.len()).sum::<usize>()
     }
 
+    /// The aggregates in memory that are loaded, for tests and for people who look for a fault.
+    pub fn cells(&self) -> impl Iterator<Item = (&AggregateId, &dyn Cell)> {
+        self.slots.iter().filter_map(|(id, slot)| slot.cell.as_deref().map(|cell| (id, cell)))
+    }
+
     /// Takes in what happened and says what to do.
     pub fn step(&mut self, happened: Happened, env: &Env, actions: &mut Vec<Action>) {
         if self.stopped {
@@ -119,7 +157,7 @@ impl Machine {
                 if self.ready {
                     self.route(delivery, env, actions);
                 } else {
-                    self.early.push_back(delivery);
+                    self.keep_early(delivery);
                 }
             }
             Happened::Ready => {
@@ -132,7 +170,7 @@ impl Machine {
             Happened::Loaded(id, snapshot) => self.loaded(&id, snapshot.as_deref(), env, actions),
             Happened::LookedUp { id, seen, found } => self.looked_up(&id, seen, &found, env, actions),
             Happened::Appended(id, outcome) => self.appended(&id, outcome, env, actions),
-            Happened::LastRead(id, last, position) => self.last_read(&id, last.as_ref(), &position, env, actions),
+            Happened::LastRead(id, last, position) => self.last_read(&id, last.as_ref(), &position, actions),
             Happened::HistoryRead(id, commits) => self.history_read(&id, &commits, env, actions),
             Happened::Recalled(id, commit) => self.recalled(&id, commit.as_ref(), env, actions),
             Happened::Published(id) => self.published(&id, env, actions),
@@ -144,6 +182,13 @@ impl Machine {
                     actions.push(Action::Drained);
                 }
             }
+        }
+    }
+
+    fn keep_early(&mut self, delivery: Delivery) {
+        match self.early.iter_mut().find(|held| is_same(held, &delivery)) {
+            Some(held) => held.ack = delivery.ack,
+            None => self.early.push_back(delivery),
         }
     }
 
@@ -162,16 +207,15 @@ impl Machine {
             mailbox: VecDeque::new(),
             phase: Phase::Idle { since: Timestamp::default() },
             truncated: false,
+            last: Last::Settled,
         });
         // The same message again while it is still held: the server lost patience or an ack. One is enough, but the new
         // delivery's ack is the one that counts.
-        let again =
-            |held: &&mut Held| held.delivery.stream_seq == delivery.stream_seq && held.delivery.queue == delivery.queue;
-        if let Some(held) = slot.mailbox.iter_mut().find(again) {
+        if let Some(held) = slot.mailbox.iter_mut().find(|held| is_same(&held.delivery, &delivery)) {
             held.delivery.ack = delivery.ack;
             return;
         }
-        slot.mailbox.push_back(Held { delivery, input, attempt: 0 });
+        slot.mailbox.push_back(Held::new(delivery, input));
         if let Phase::Idle { since } = slot.phase {
             self.idle.remove(&(since, id.clone()));
             self.busy += 1;
@@ -196,14 +240,28 @@ impl Machine {
             actions.push(Action::Load(id.clone()));
             return;
         };
+        let last = std::mem::replace(&mut slot.last, Last::Settled);
+        if last != Last::Settled {
+            let its_input = slot.mailbox.iter().position(|held| held.led_to(&**cell) == Some(cell.seq()));
+            match its_input.and_then(|index| slot.mailbox.remove(index)) {
+                // Before anything is decided on top of it, so that effects come out in the order of commits.
+                Some(held) => slot.mailbox.push_front(held),
+                None if last == Last::Foreign => {
+                    let text = format!("{id}: another owner is at work: commit {} is not from here", cell.seq());
+                    self.stop(text, actions);
+                    return;
+                }
+                None => {}
+            }
+        }
         let Some(head) = slot.mailbox.front() else { return };
-        let cause = Cause::of(&head.input.cause);
-        if let Some(seq) = cell.recent_seq_of(cause) {
+        if let Some(seq) = head.led_to(&**cell) {
             self.counters.duplicates += 1;
             slot.phase = Phase::Recalling;
             actions.push(Action::Recall { id: id.clone(), seq });
             return;
         }
+        let cause = head.cause;
         let forgotten = cell.forgotten_before();
         if let Some(needed) = forgotten.filter(|needed| *needed > self.projected) {
             slot.phase = Phase::AwaitingProjection;
@@ -224,13 +282,20 @@ impl Machine {
 
     fn loaded(&mut self, id: &AggregateId, snapshot: Option<&[u8]>, env: &Env, actions: &mut Vec<Action>) {
         let Some(kind) = self.kinds.get(id.kind) else { return };
-        // A snapshot that cannot be read is as good as none: the append conflicts, and the whole history is loaded.
-        let cell = snapshot.and_then(|bytes| kind.restore(bytes).ok()).unwrap_or_else(|| kind.fresh());
         let Some(slot) = self.slots.get_mut(id) else { return };
         if !matches!(slot.phase, Phase::Loading) {
             return;
         }
+        let restored = snapshot.map(|bytes| kind.restore(bytes));
+        let damaged = matches!(restored, Some(Err(_)));
+        let cell = restored.and_then(Result::ok).unwrap_or_else(|| kind.fresh());
+        slot.last = if cell.version() > 0 { Last::Loaded } else { Last::Settled };
         slot.cell = Some(cell);
+        if damaged {
+            slot.phase = Phase::ReadingLast(None);
+            actions.push(Action::ReadLast { id: id.clone(), attempt: 0 });
+            return;
+        }
         self.begin(id, env, actions);
     }
 
@@ -312,7 +377,7 @@ impl Machine {
         actions.push(Action::Append {
             id: id.clone(),
             expected: if slot.truncated { 0 } else { cell.seq() },
-            payload: Bytes::from(decision.payload.clone()),
+            payload: decision.payload.clone(),
             attempt: head.attempt,
         });
         head.attempt += 1;
@@ -342,19 +407,26 @@ impl Machine {
                     _ => self.counters.unknown_outcomes += 1,
                 }
                 let attempt = slot.mailbox.front().map_or(0, |head| head.attempt);
-                slot.phase = Phase::ReadingLast(decision);
+                slot.phase = Phase::ReadingLast(Some(decision));
                 actions.push(Action::ReadLast { id: id.clone(), attempt });
             }
-            Err(AppendError::Refused(error)) => self.refused_by_server(id, &error, env, actions),
+            Err(AppendError::Refused(error)) => self.refused_by_server(id, &decision, &error, env, actions),
         }
     }
 
     /// The server will never store this commit. If that is so for the commit that sets the aggregate aside, too, then
     /// something is wrong with more than this input.
-    fn refused_by_server(&mut self, id: &AggregateId, error: &str, env: &Env, actions: &mut Vec<Action>) {
+    fn refused_by_server(
+        &mut self,
+        id: &AggregateId,
+        refused: &Decision,
+        error: &str,
+        env: &Env,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let (Some(cell), Some(head)) = (&slot.cell, slot.mailbox.front()) else { return };
-        if head.attempt > 1 {
+        if refused.commit.facts.cause.starts_with(QUARANTINE) {
             self.stop(format!("{id}: the server refuses commits: {error}"), actions);
             return;
         }
@@ -374,112 +446,10 @@ impl Machine {
         self.append(id, decision, actions);
     }
 
-    fn last_read(
-        &mut self,
-        id: &AggregateId,
-        last: Option<&Recorded>,
-        position: &LogPosition,
-        env: &Env,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let phase = std::mem::replace(&mut slot.phase, Phase::Publishing);
-        let Phase::ReadingLast(decision) = phase else {
-            slot.phase = phase;
-            return;
-        };
-        let known = slot.cell.as_ref().map_or(0, |cell| cell.seq());
-        let last = last.map_or(0, |commit| commit.seq);
-        if last > known {
-            let attempt = slot.mailbox.front().map_or(0, |head| head.attempt);
-            slot.phase = Phase::CatchingUp { decision, at_least: last };
-            actions.push(Action::ReadHistory { id: id.clone(), after: known, attempt });
-        } else if last == known {
-            // Nothing new: the append is not there, or not yet. The same bytes under the same expectation can be
-            // stored once only, whichever attempt arrives first.
-            self.append(id, decision, actions);
-        } else if last == 0 && position.first > known {
-            slot.truncated = true;
-            self.append(id, decision, actions);
-        } else {
-            let text = format!("{id}: the log went back: its last commit was {known} and is {last} now");
-            let _ = env;
-            self.stop(text, actions);
-        }
-    }
-
-    fn history_read(&mut self, id: &AggregateId, commits: &[Recorded], env: &Env, actions: &mut Vec<Action>) {
-        let Some(kind) = self.kinds.get(id.kind) else { return };
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let phase = std::mem::replace(&mut slot.phase, Phase::Publishing);
-        let Phase::CatchingUp { decision, at_least } = phase else {
-            slot.phase = phase;
-            return;
-        };
-        let (Some(cell), Some(head)) = (&mut slot.cell, slot.mailbox.front_mut()) else { return };
-        let mut ours = None;
-        for recorded in commits.iter().filter(|recorded| recorded.seq > cell.seq()).collect::<Vec<_>>() {
-            match kind.read(&recorded.payload) {
-                Ok(commit) => {
-                    cell.apply(&commit, recorded.seq);
-                    if commit.facts.cause == decision.commit.facts.cause {
-                        ours = Some((commit, recorded.seq));
-                    }
-                }
-                Err(error) => {
-                    self.stop(format!("{id} at {}: {error}", recorded.seq), actions);
-                    return;
-                }
-            }
-        }
-        if cell.seq() < at_least {
-            // A follower that lags answered: ask again, a bounded number of times.
-            head.attempt += 1;
-            if head.attempt > self.limits.max_attempts {
-                self.stop(format!("{id}: commit {at_least} cannot be read"), actions);
-                return;
-            }
-            actions.push(Action::ReadHistory { id: id.clone(), after: cell.seq(), attempt: head.attempt });
-            slot.phase = Phase::CatchingUp { decision, at_least };
-            return;
-        }
-        slot.truncated = false;
-        match ours {
-            // It is in the log: by an append whose outcome was unknown, or because another owner was faster.
-            Some((commit, seq)) => self.publish(id, &commit, seq, env, actions),
-            None => self.begin(id, env, actions),
-        }
-    }
-
-    fn recalled(&mut self, id: &AggregateId, recorded: Option<&Recorded>, env: &Env, actions: &mut Vec<Action>) {
-        let Some(kind) = self.kinds.get(id.kind) else { return };
-        let Some(slot) = self.slots.get_mut(id) else { return };
-        let Some(head) = slot.mailbox.front() else { return };
-        if !matches!(slot.phase, Phase::Recalling) {
-            return;
-        }
-        let commit = match recorded.map(|recorded| (kind.read(&recorded.payload), recorded.seq)) {
-            Some((Ok(commit), seq)) => Some((commit, seq)),
-            Some((Err(error), seq)) => {
-                self.stop(format!("{id} at {seq}: {error}"), actions);
-                return;
-            }
-            None => None,
-        };
-        // A redelivery may be one whose effects were never published. A customer's message that was sent a second time is
-        // not: its first copy is still in the queue then, or its effects are out. A command's sender waits for the result.
-        match commit {
-            Some((commit, seq)) if head.input.command.is_some() || commit.facts.cause_seq == head.input.cause_seq => {
-                self.publish(id, &commit, seq, env, actions);
-            }
-            _ => self.finish(id, env, actions),
-        }
-    }
-
     fn publish(&mut self, id: &AggregateId, commit: &kind::Recorded, seq: u64, env: &Env, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let mut all = outgoing(commit, seq);
-        if commit.facts.cause.starts_with("quarantine:")
+        if commit.facts.cause.starts_with(QUARANTINE)
             && let Some(head) = slot.mailbox.front()
         {
             self.counters.rejected += 1;
@@ -532,6 +502,10 @@ impl Machine {
         self.stopped = true;
         actions.push(Action::Stop(why));
     }
+}
+
+fn is_same(one: &Delivery, other: &Delivery) -> bool {
+    one.stream_seq == other.stream_seq && one.queue == other.queue
 }
 
 fn quarantine_record(id: &AggregateId, delivery: &Delivery, detail: &str) -> Outgoing {

@@ -3,6 +3,7 @@
 mod damage;
 mod exactly_once;
 mod reading;
+mod speed;
 mod versions;
 
 use super::*;

@@ -1,0 +1,100 @@
+//! The seeded simulation: the production step machine in a world where everything goes wrong.
+//!
+//! `KEFU_SIM_SEEDS=100000` runs so many seeds, `KEFU_SIM_SEED=7` repeats one and shows what happened in it.
+
+#[path = "simulation/mod.rs"]
+mod simulation;
+
+use simulation::{Defect, SIMULATED, Stats, accounts, run};
+
+/// Seeds of a normal run, over all ranges.
+const SEEDS: u64 = 1_000;
+/// Tests that share them, so that several cores work.
+const RANGES: u64 = 4;
+
+/// Failing seeds after which a range gives up: enough to see whether they have something in common.
+const FAILURES: usize = 10;
+
+fn quiet_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload_as_str() != Some(SIMULATED) {
+            hook(info);
+        }
+    }));
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+}
+
+fn range(part: u64) {
+    quiet_panics();
+    let seeds = match (variable("KEFU_SIM_SEED"), variable("KEFU_SIM_SEEDS").unwrap_or(SEEDS)) {
+        (Some(seed), _) => if part == 0 { seed..seed + 1 } else { 0..0 },
+        (None, seeds) => part * seeds / RANGES..(part + 1) * seeds / RANGES,
+    };
+    let mut stats = Stats::default();
+    let mut failures = Vec::new();
+    for seed in seeds {
+        match run(seed, Defect::None, accounts) {
+            Ok(seen) => stats += seen,
+            Err(failure) => failures.push(failure),
+        }
+        if failures.len() == FAILURES {
+            break;
+        }
+    }
+    println!("{stats:?}");
+    if let Some(first) = failures.first() {
+        for failure in &failures {
+            println!("seed {}: {}", failure.seed, failure.broken[0]);
+        }
+        panic!("{first}");
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_in_the_first_quarter_of_the_seeds() {
+    range(0);
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_in_the_second_quarter_of_the_seeds() {
+    range(1);
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_in_the_third_quarter_of_the_seeds() {
+    range(2);
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_in_the_last_quarter_of_the_seeds() {
+    range(3);
+}
+
+/// A simulation that cannot fail proves nothing: each of these defects of the driver must be noticed.
+#[test]
+fn every_defect_is_noticed() {
+    quiet_panics();
+    let all = [
+        Defect::AckBeforeCommit,
+        Defect::NoDedupLookUp,
+        Defect::IgnoresExpected,
+        Defect::EffectsBeforeCommit,
+        Defect::UnknownMeansStored,
+        Defect::PublishOnce,
+        Defect::StaleReadBack,
+        Defect::ReadyTooEarly,
+        Defect::KeepsStoreAfterRollback,
+        Defect::StoreForgetsInputs,
+        Defect::DropsMalformed,
+    ];
+    for defect in all {
+        // Enough for the rarest, which needs a power loss, or an aggregate that forgets.
+        let noticed = (0..400).find_map(|seed| run(seed, defect, accounts).err());
+        let failure = noticed.unwrap_or_else(|| panic!("{defect:?} was not noticed in 400 seeds"));
+        println!("{defect:?}: seed {}: {}", failure.seed, failure.broken[0]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Real dialogues are replayed while kefu and its nats-server are killed (SIGKILL) at random moments: nothing that was
+//! accepted is lost, nothing is committed twice, every reply is published at least once under one id.
+//!
+//! KEFU_TEST_LONG=1 makes it the long one, KEFU_TEST_SEED=N another one.
+
+mod support;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use std::time::{Duration, Instant};
+use support::{
+    adapter::{self, Adapter, Replay},
+    kefu::Kefu,
+    log, long, pause, skip,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Victim {
+    Kefu,
+    Nats,
+}
+
+struct Plan {
+    kefu: usize,
+    nats: usize,
+    messages: usize,
+    chinese: bool,
+    /// Messages in all, to spread them over all the kills.
+    total: usize,
+}
+
+/// Mean time from one kill to the next, in milliseconds. A restart on a busy machine takes longer than the shortest of
+/// them, so that some kills meet a process that is not ready again.
+const MEAN_MS: u64 = 3_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_when_everything_is_killed() {
+    let python = match adapter::find() {
+        Ok(python) => python,
+        Err(reason) => return skip("the kill test", &reason),
+    };
+    let plan = if long() {
+        Plan { kefu: 30, nats: 10, messages: 10_000, chinese: true, total: 15_000 }
+    } else {
+        Plan { kefu: 3, nats: 2, messages: 3_000, chinese: false, total: 3_000 }
+    };
+    let seed = std::env::var("KEFU_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut victims = [vec![Victim::Kefu; plan.kefu], vec![Victim::Nats; plan.nats]].concat();
+    victims.shuffle(&mut random);
+    println!("seed {seed}: {victims:?}");
+
+    let mut kefu = Kefu::start().await;
+    let adapter = Adapter::new(python, &kefu);
+    let rate = plan.total as f64 / (victims.len() as u64 * MEAN_MS) as f64 * 1000.0;
+    let replay = Replay { messages: plan.messages, chinese: plan.chinese, rate, quiet_s: 15 };
+    let replaying = tokio::spawn(adapter.replay(&replay));
+
+    let mut recoveries = Vec::new();
+    let mut unrecovered = 0;
+    // The last kill of kefu, as long as it is not ready again.
+    let mut killed = None;
+    for victim in &victims {
+        let moment = Instant::now() + Duration::from_millis(random.random_range(0..2 * MEAN_MS));
+        while Instant::now() < moment {
+            if let Some(since) = killed.take_if(|_| kefu.is_ready()) {
+                recoveries.push(Instant::elapsed(&since));
+            }
+            assert!(kefu.ended().is_none(), "kefu ended by itself:\n{}", kefu.last_words());
+            pause().await;
+        }
+        assert!(!replaying.is_finished(), "the load ended before the last kill");
+        unrecovered += usize::from(killed.is_some());
+        match victim {
+            Victim::Kefu => {
+                kefu.kill();
+                killed = Some(Instant::now());
+                kefu.spawn();
+            }
+            // It may be down already: then the next one.
+            Victim::Nats => {
+                support::eventually("a nats-server to kill", async || kefu.kill_nats().then_some(())).await;
+            }
+        }
+    }
+    kefu.ready().await;
+    recoveries.extend(killed.map(|since| since.elapsed()));
+    let replayed = replaying.await.expect("the adapter");
+
+    let journal = kefu.journal().await;
+    let (all, figures) = log::settle_and_check(&journal, &replayed.published).await;
+    assert!(all.rejected.is_empty(), "{:?}", all.rejected.first());
+    for (id, (body, _)) in &replayed.received {
+        assert_eq!(all.outbox.get(id).map(|copies| &copies[0].1), Some(body), "reply {id} as the adapter read it");
+    }
+    assert!(all.outbox.keys().all(|id| replayed.received.contains_key(id)), "the adapter missed a reply");
+    recoveries.sort();
+    println!(
+        "kill test, seed {seed}: {figures}; kefu killed {} times, nats-server {} times, {unrecovered} of these before \
+         kefu was ready again; ready after {:.1?} (median) and {:.1?} (longest) from its kill; the adapter says {}",
+        plan.kefu,
+        plan.nats,
+        recoveries[recoveries.len() / 2],
+        recoveries[recoveries.len() - 1],
+        replayed.summary
+    );
+}
