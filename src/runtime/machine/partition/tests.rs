@@ -1,5 +1,6 @@
 //! The machine by hand: one test per defect that the simulation, or reading it, once found.
 
+use bytes::Bytes;
 use super::*;
 use crate::{
     aggregate::kind::KindOf,
