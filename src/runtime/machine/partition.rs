@@ -17,6 +17,8 @@ use kefu_events::{CommandResult, Refusal, Timestamp};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 struct Held {
     delivery: Delivery,
