@@ -5,10 +5,14 @@
 #[path = "simulation/mod.rs"]
 mod simulation;
 
-use simulation::{Defect, SIMULATED, Stats, accounts, run};
+use simulation::{Defect, SIMULATED, Scenarios, Stats, accounts, conversations, run};
 
 /// Seeds of a normal run, over all ranges.
 const SEEDS: u64 = 1_000;
+/// Seeds of a long run.
+const LONG: u64 = 100_000;
+/// Of so many seeds one more is run with kefu's own aggregates.
+const OWN: u64 = 4;
 /// Tests that share them, so that several cores work.
 const RANGES: u64 = 4;
 
@@ -30,18 +34,25 @@ fn variable(name: &str) -> Option<u64> {
 
 fn range(part: u64) {
     quiet_panics();
-    let seeds = match (variable("KEFU_SIM_SEED"), variable("KEFU_SIM_SEEDS").unwrap_or(SEEDS)) {
-        (Some(seed), _) => if part == 0 { seed..seed + 1 } else { 0..0 },
-        (None, seeds) => part * seeds / RANGES..(part + 1) * seeds / RANGES,
+    let long = std::env::var_os("KEFU_TEST_LONG").is_some();
+    let seeds = variable("KEFU_SIM_SEEDS").unwrap_or(if long { LONG } else { SEEDS });
+    let seeds = match variable("KEFU_SIM_SEED") {
+        Some(seed) if part == 0 => seed..seed + 1,
+        Some(_) => return,
+        None => part * seeds / RANGES..(part + 1) * seeds / RANGES,
     };
+    let repeated = seeds.end - seeds.start == 1;
     let mut stats = Stats::default();
     let mut failures = Vec::new();
     for seed in seeds {
-        match run(seed, Defect::None, accounts) {
-            Ok(seen) => stats += seen,
-            Err(failure) => failures.push(failure),
+        let own = repeated || seed % OWN == 0;
+        for scenario in [Some(accounts as Scenarios), own.then_some(conversations as Scenarios)].into_iter().flatten() {
+            match run(seed, Defect::None, scenario) {
+                Ok(seen) => stats += seen,
+                Err(failure) => failures.push(failure),
+            }
         }
-        if failures.len() == FAILURES {
+        if failures.len() >= FAILURES {
             break;
         }
     }

@@ -4,6 +4,7 @@
 //! just now or read back from the log. The types behind them are known only here.
 
 use super::{Aggregate, CommitMeta, Context, Deadline, Effect, Input, LookUp, TenantConfig, Tracked, tracked::Cause};
+use bytes::Bytes;
 use kefu_events::{
     Actor, AggregateKind, CommandHeader, CommandRefused, Commit, Inbound, Quarantined, Refusal, Timestamp, V,
     envelope::Command,
@@ -91,7 +92,7 @@ pub struct Decision {
     /// The commit.
     pub commit: Arc<Recorded>,
     /// Its JSON.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// What the runtime knows of one kind of aggregate.
@@ -294,7 +295,7 @@ impl<A: Aggregate> CellOf<A> {
             correlation: input.correlation.clone(),
             events,
         };
-        let payload = to_json(&commit);
+        let payload = Bytes::from(to_json(&commit));
         Decision { commit: Arc::new(record::<A>(commit)), payload }
     }
 

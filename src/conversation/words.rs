@@ -97,6 +97,12 @@ fn folded(text: &str) -> String {
             folded[start..].make_ascii_lowercase();
             continue;
         }
+        if word.is_ascii() {
+            let start = folded.len();
+            folded.push_str(word);
+            folded[start..].make_ascii_lowercase();
+            continue;
+        }
         for c in word.chars() {
             let c = match c {
                 '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),

@@ -2,7 +2,7 @@
 //!
 //! Pure. Whatever arrives here ends as a [`ParsedInput`] or as a [`Rejection`]; nothing is dropped and nothing panics.
 
-use super::Env;
+use super::{Env, outgoing::QUARANTINE};
 use crate::{
     aggregate::kind::{Kinds, ParsedInput},
     journal::{Delivery, Outgoing, Queue},
@@ -11,6 +11,7 @@ use kefu_events::{
     Actor, ActorKind, CommandHeader, Inbound,
     key::{MAX_BODY_BYTES, RESERVED_CHANNELS, contact_key, conversation_key},
 };
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Headers of a record in `KEFU_REJECTED`.
@@ -85,7 +86,9 @@ impl Rejection {
         Outgoing::Rejected {
             tenant: delivery.tenant.clone(),
             source: delivery.source.clone(),
-            id: format!("rejected/{queue}/{}", delivery.stream_seq),
+            // Not the sequence alone: a queue that lost its end counts it again, and the window would swallow another's
+            // rejection.
+            id: format!("rejected/{queue}/{}/{}", delivery.stream_seq, fingerprint(&delivery.payload)),
             headers,
             payload: delivery.payload.clone(),
         }
@@ -144,6 +147,14 @@ fn command(delivery: &Delivery, kinds: &Kinds, env: &Env) -> Result<ParsedInput,
         let detail = format!("id must have 1 to 512 bytes, and has {}", header.id.len());
         return Err(named(Rejection::new(reason::MALFORMED, detail)));
     }
+    if header.id.starts_with(QUARANTINE) {
+        let detail = format!("ids that begin with {QUARANTINE:?} are kefu's own");
+        return Err(named(Rejection::new(reason::MALFORMED, detail)));
+    }
+    // A customer has messages, and nobody would wait for the result.
+    if header.actor.kind == ActorKind::Customer {
+        return Err(named(Rejection::new(reason::MALFORMED, "customers send no commands")));
+    }
     if header.key != delivery.key {
         let detail = format!("the subject's key is {:?}, the body's {:?}", delivery.key, header.key);
         return Err(named(Rejection::new(reason::SUBJECT_MISMATCH, detail)));
@@ -165,6 +176,11 @@ fn command(delivery: &Delivery, kinds: &Kinds, env: &Env) -> Result<ParsedInput,
     }
     let parsed = kind.command(header.clone(), delivery.stream_seq, &delivery.payload);
     parsed.map_err(|error| named(Rejection::new(reason::UNKNOWN_COMMAND, error.to_string())))
+}
+
+/// 64 bits of SHA-256, in hex: enough to tell two payloads under one sequence apart.
+fn fingerprint(payload: &[u8]) -> String {
+    Sha256::digest(payload)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn known_tenant(delivery: &Delivery, env: &Env) -> Result<(), Rejection> {

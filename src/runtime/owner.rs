@@ -48,7 +48,7 @@ pub struct OwnerOptions<J> {
     pub partition: u16,
     /// Epoch of its lease.
     pub epoch: u64,
-    /// Where tasks run that ask the bus.
+    /// Where what outlives the owner runs: acknowledgements that are still to be sent.
     pub tasks: tokio::runtime::Handle,
     /// Told once, when the owner has ended.
     pub ended: mpsc::UnboundedSender<Ended>,
@@ -225,7 +225,9 @@ fn carry_out<J: Journal>(
     let journal = options.journal.clone();
     let subjects = options.subjects.clone();
     let tell = happened.clone();
-    let task = |future| drop(options.tasks.spawn(future));
+    // On this actor's own thread: a message would cross between threads four times otherwise, and each crossing wakes
+    // somebody up.
+    let task = |future| drop(actix_rt::spawn(future));
     match action {
         Action::Load(id) => {
             let snapshot = options.store.snapshot(&id.tenant, id.kind, &id.key);

@@ -5,9 +5,10 @@ use kefu_events::{Refusal, key::is_token, settings::TenantSettings};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt::{Debug, Display},
     ops::RangeInclusive,
+    sync::{LazyLock, PoisonError, RwLock},
 };
 
 /// Bytes of JSON that a document may have. The texts of a busy tenant are about 4 KiB.
@@ -54,11 +55,34 @@ pub fn validate(name: &str, value: &Value) -> Result<TenantSettings, Refusal> {
     }
 }
 
+/// Compiled patterns that are kept, at most; beyond that all are forgotten. Most tenants have one or none, and most of them
+/// take some kilobytes.
+const MAX_COMPILED: usize = 256;
+
+/// To compile a pattern takes a hundred times as long as all else that a message is decided by, and every answer of a customer
+/// needs it. Only a memory of a pure function: it cannot be seen in any result.
+static COMPILED: LazyLock<RwLock<HashMap<String, Regex>>> = LazyLock::new(RwLock::default);
+
 /// A pattern as it is matched: against the whole of an answer.
 ///
 /// # Errors
 /// It is no regular expression, or takes too much memory.
 pub fn compile_pattern(pattern: &str) -> Result<Regex, regex::Error> {
+    // An entry is set under the lock, so that a poisoned map is still whole.
+    let known = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(pattern).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let compiled = compile(pattern)?;
+    let mut all = COMPILED.write().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= MAX_COMPILED {
+        all.clear();
+    }
+    all.insert(pattern.to_owned(), compiled.clone());
+    Ok(compiled)
+}
+
+fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     // Compiled alone first: `a)|(b` would be well-formed between the brackets and mean something else.
     let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
     build(pattern)?;

@@ -6,8 +6,8 @@ use kefu::{
     common_events,
 };
 use kefu_events::{
-    AggregateKind, Author, CommandRefused, Commit, Content, Outbound, QuarantineLifted, Quarantined, Refusal, Timestamp,
-    V,
+    AggregateKind, Author, CommandRefused, Commit, Content, Outbound, QuarantineLifted, Quarantined, Refusal,
+    Timestamp, V,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -34,13 +34,49 @@ pub enum Ask {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Happening {
     /// `before` is the digest of the state that the decision saw.
-    Received { v: V<1>, before: u64, channel: String, thread: String, text: String, found: usize },
-    Noted { v: V<1>, before: u64, channel: String, thread: String, text: String },
-    Paid { v: V<1>, to: String, amount: i64, payment: String },
-    Added { v: V<1>, before: u64, amount: i64, payment: String, from: String },
-    Confirmed { v: V<1>, before: u64, payment: String },
-    TimerSet { v: V<1>, due: Timestamp },
-    TimerPassed { v: V<1>, before: u64, channel: String, thread: String },
+    Received {
+        v: V<1>,
+        before: u64,
+        channel: String,
+        thread: String,
+        text: String,
+        found: usize,
+    },
+    Noted {
+        v: V<1>,
+        before: u64,
+        channel: String,
+        thread: String,
+        text: String,
+    },
+    Paid {
+        v: V<1>,
+        to: String,
+        amount: i64,
+        payment: String,
+    },
+    Added {
+        v: V<1>,
+        before: u64,
+        amount: i64,
+        payment: String,
+        from: String,
+    },
+    Confirmed {
+        v: V<1>,
+        before: u64,
+        payment: String,
+    },
+    TimerSet {
+        v: V<1>,
+        due: Timestamp,
+    },
+    TimerPassed {
+        v: V<1>,
+        before: u64,
+        channel: String,
+        thread: String,
+    },
     CommandRefused(CommandRefused),
     Quarantined(Quarantined),
     QuarantineLifted(QuarantineLifted),
@@ -63,9 +99,8 @@ pub struct State {
 }
 
 fn chain(digest: u64, text: &str) -> u64 {
-    text.bytes().fold(digest ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes()
+        .fold(digest ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn evolve(state: &mut State, commit: &CommitMeta, event: &Happening) {

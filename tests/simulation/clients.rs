@@ -57,7 +57,10 @@ impl Clients {
     }
 
     pub fn done(&self) -> bool {
-        self.published_all() && self.waiting.is_empty() && self.operator.again.is_empty() && self.operator.batches.is_empty()
+        self.published_all()
+            && self.waiting.is_empty()
+            && self.operator.again.is_empty()
+            && self.operator.batches.is_empty()
     }
 
     pub fn what_waits(&self) -> String {
@@ -151,10 +154,12 @@ impl World {
     /// Whoever has waited too long for a result sends the same command again.
     fn ask_again(&mut self, all: bool) {
         let late = |(_, at): &&(Request, i64)| self.now - *at > PATIENCE_MS;
-        let late: Vec<Request> = self.clients.waiting.values().filter(late).map(|(request, _)| request.clone()).collect();
+        let late: Vec<Request> =
+            self.clients.waiting.values().filter(late).map(|(request, _)| request.clone()).collect();
         for request in late {
             // The result of a commit that was archived can be had no more.
-            let archived = self.ledger.committed(&request.id).is_some_and(|seq| seq < self.bus.position().unwrap().first);
+            let archived =
+                self.ledger.committed(&request.id).is_some_and(|seq| seq < self.bus.position().unwrap().first);
             if archived {
                 self.clients.waiting.remove(&request.id);
                 continue;
@@ -175,7 +180,7 @@ impl World {
         let mended = self.tenants[TENANT].channels.contains_key(MENDED);
         if !mended && self.rng.chance(2000) {
             self.note(|| "the operator mends what was wrong".to_owned());
-            self.tenants = scenario::tenants(true);
+            self.mend();
         }
         let records: Vec<_> = self.bus.rejected(self.clients.operator.seen + 1).cloned().collect();
         for record in records {

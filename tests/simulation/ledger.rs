@@ -190,7 +190,10 @@ impl Ledger {
             if let Some(conversation) = conversation.filter(|_| first) {
                 let before = self.shown.insert(conversation.clone(), place).unwrap_or_default();
                 self.expect(place > before, || {
-                    format!("{conversation}: {name} of commit {} was published after one of commit {}", place.0, before.0)
+                    format!(
+                        "{conversation}: {name} of commit {} was published after one of commit {}",
+                        place.0, before.0
+                    )
                 });
             }
             return;
@@ -234,7 +237,9 @@ impl Ledger {
             return;
         }
         let missing = entry.effects.iter().find(|name| !self.effects[*name].published).cloned();
-        self.expect(missing.is_none() || rejected, || format!("{cause} was acked before its effect {missing:?} was out"));
+        self.expect(missing.is_none() || rejected, || {
+            format!("{cause} was acked before its effect {missing:?} was out")
+        });
     }
 
     /// What a machine has in memory is what the log says.

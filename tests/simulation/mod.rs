@@ -14,6 +14,8 @@
 
 mod aggregates;
 mod clients;
+#[path = "../bad_input/corpus.rs"]
+mod corpus;
 mod faults;
 mod ledger;
 mod node;
@@ -25,8 +27,8 @@ mod store;
 mod world;
 
 pub use profile::Defect;
-pub use scenario::accounts;
-pub use world::{Stats, run};
+pub use scenario::{accounts, conversations};
+pub use world::{Scenarios, Stats, run};
 
 /// What simulated defects say when they panic, so that they can be kept out of the tests' output.
 pub const SIMULATED: &str = "a simulated defect";

@@ -56,7 +56,8 @@ impl World {
     /// Tells a machine what happened and begins what it wants done.
     pub fn feed(&mut self, node: usize, partition: u16, incarnation: u64, happened: Happened) {
         self.note(|| format!("node {node} partition {partition}: {}", super::operations::short(&happened)));
-        let Some(part) = self.nodes[node].parts.get_mut(&partition).filter(|part| part.incarnation == incarnation) else {
+        let Some(part) = self.nodes[node].parts.get_mut(&partition).filter(|part| part.incarnation == incarnation)
+        else {
             return;
         };
         let ids = &self.ids;

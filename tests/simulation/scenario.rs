@@ -2,6 +2,7 @@
 
 use super::{
     aggregates::{Account, MENDED, POISONED_AMOUNT, POISONS, Thread},
+    corpus,
     ledger::{Label, Ledger},
     profile::Profile,
     rng::Rng,
@@ -19,7 +20,10 @@ use kefu_events::{
     key::{contact_key, conversation_key},
 };
 use serde_json::{Value, json};
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 pub const TENANT: &str = "t";
 pub const CHANNEL: &str = "web";
@@ -55,12 +59,21 @@ pub struct Scenario {
     /// Per thread, in the order in which its adapter publishes.
     pub threads: Vec<VecDeque<Message>>,
     pub requests: VecDeque<Request>,
+    /// The tenants' settings, before or after what was wrong with them is mended.
+    pub tenants: fn(bool) -> Tenants,
     /// What must hold at the end beside the rest, if power was never lost.
     pub conserved: fn(&Ledger) -> Vec<String>,
 }
 
-pub fn tenants(mended: bool) -> Tenants {
-    let mut config = TenantConfig::default();
+fn tenants(mended: bool) -> Tenants {
+    with_mark(TenantConfig::default(), mended)
+}
+
+fn real_tenants(mended: bool) -> Tenants {
+    with_mark(kefu::settings::effective(&kefu::settings::demo_settings(), &Default::default()), mended)
+}
+
+fn with_mark(mut config: TenantConfig, mended: bool) -> Tenants {
     if mended {
         config.channels.insert(MENDED.to_owned(), Arc::default());
     }
@@ -154,7 +167,40 @@ pub fn accounts(rng: &mut Rng, profile: &Profile) -> Scenario {
         shuffled.extend(requests.remove(rng.index(requests.len())));
     }
     let kinds = Kinds::new(vec![KindOf::<Thread>::boxed(), KindOf::<Account>::boxed()]);
-    Scenario { kinds, threads, requests: shuffled, conserved }
+    Scenario { kinds, threads, requests: shuffled, tenants, conserved }
+}
+
+/// kefu's own conversations, contacts and settings.
+pub fn conversations(rng: &mut Rng, profile: &Profile) -> Scenario {
+    let number = rng.range(1, 4);
+    let count = if profile.hot { rng.range(60, 150) } else { rng.range(5, 50) };
+    let mut threads: BTreeMap<String, VecDeque<Message>> = BTreeMap::new();
+    let mut requests = VecDeque::new();
+    for n in 0..count {
+        let (address, body) = corpus::message(rng, n, number);
+        let id = body["id"].as_str().unwrap().to_owned();
+        let (payload, label) = (Bytes::from(body.to_string()), Label::Good);
+        let mut message = Message { channel: address.source, key: address.key, id, payload, label };
+        if rng.chance(profile.malformed) {
+            message.id = format!("bad-{n}");
+            message = spoilt(rng, message);
+        }
+        threads.entry(message.key.clone()).or_default().push_back(message);
+        if rng.chance(6000) {
+            let (address, body) = corpus::command(rng, n, number);
+            let id = body["id"].as_str().unwrap().to_owned();
+            let (payload, label) = (Bytes::from(body.to_string()), Label::Good);
+            requests.push_back(Request { source: address.source, key: address.key, id, payload, label });
+        }
+    }
+    let kinds = kefu::engine::kinds();
+    Scenario {
+        kinds,
+        threads: threads.into_values().collect(),
+        requests,
+        tenants: real_tenants,
+        conserved: |_| Vec::new(),
+    }
 }
 
 fn spoilt(rng: &mut Rng, message: Message) -> Message {

@@ -24,11 +24,8 @@ pub struct Store {
 impl Store {
     pub fn project(&mut self, kinds: &Kinds, recorded: &Recorded) {
         let commit = read(kinds, recorded);
-        let id = AggregateId {
-            tenant: commit.facts.tenant.clone(),
-            kind: commit.facts.kind,
-            key: commit.facts.key.clone(),
-        };
+        let id =
+            AggregateId { tenant: commit.facts.tenant.clone(), kind: commit.facts.kind, key: commit.facts.key.clone() };
         let fresh = || kinds.get(id.kind).unwrap().fresh();
         self.cells.entry(id.clone()).or_insert_with(fresh).apply(&commit, recorded.seq);
         self.causes.insert((id, Cause::of(&commit.facts.cause)), recorded.seq);

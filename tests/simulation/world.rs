@@ -7,7 +7,7 @@ use super::{
     operations::Op,
     profile::{Defect, Profile},
     rng::Rng,
-    scenario::{self, Message, Scenario, TENANT},
+    scenario::{Message, Scenario, TENANT},
 };
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,12 +23,7 @@ use kefu::{
         machine::{AggregateId, Counters},
     },
 };
-use std::{
-    cell::Cell,
-    collections::VecDeque,
-    fmt,
-    ops::AddAssign,
-};
+use std::{cell::Cell, collections::VecDeque, fmt, ops::AddAssign};
 
 /// Steps with faults, at most: some times what the largest plan needs, so that a hostile world is calmed at last.
 const STEPS: u64 = 20_000;
@@ -136,15 +131,15 @@ pub struct World {
     pub incarnations: u64,
     pub stats: Stats,
     trace: Option<VecDeque<String>>,
+    tenants_when: fn(bool) -> Tenants,
     conserved: fn(&Ledger) -> Vec<String>,
 }
 
+/// What makes a seed's scenario.
+pub type Scenarios = fn(&mut Rng, &Profile) -> Scenario;
+
 /// Runs one seed. A failing one is run again, to show what happened.
-pub fn run(
-    seed: u64,
-    defect: Defect,
-    scenario: fn(&mut Rng, &Profile) -> Scenario,
-) -> Result<Stats, Box<Failure>> {
+pub fn run(seed: u64, defect: Defect, scenario: Scenarios) -> Result<Stats, Box<Failure>> {
     let mut world = World::new(seed, defect, scenario, false);
     world.run();
     if world.ledger.broken.is_empty() {
@@ -157,7 +152,7 @@ pub fn run(
 }
 
 impl World {
-    fn new(seed: u64, defect: Defect, scenario: fn(&mut Rng, &Profile) -> Scenario, traced: bool) -> Self {
+    fn new(seed: u64, defect: Defect, scenario: Scenarios, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
         let profile = Profile::of(&mut rng, defect);
         let scenario = scenario(&mut rng, &profile);
@@ -179,7 +174,7 @@ impl World {
             bus,
             subjects: Subjects::default(),
             now: 1_700_000_000_000,
-            tenants: scenario::tenants(false),
+            tenants: (scenario.tenants)(false),
             kinds: scenario.kinds,
             nodes,
             ops: Vec::new(),
@@ -193,6 +188,7 @@ impl World {
             incarnations: 0,
             stats: Stats { seeds: 1, ..Stats::default() },
             trace: traced.then(VecDeque::new),
+            tenants_when: scenario.tenants,
             conserved: scenario.conserved,
         }
     }
@@ -259,7 +255,7 @@ impl World {
         self.profile.calm();
         self.calm = true;
         self.note(|| "calm from here on".to_owned());
-        self.tenants = scenario::tenants(true);
+        self.mend();
         let mut rest = 0;
         for _ in 0..SWEEPS {
             if !self.ledger.broken.is_empty() {
@@ -277,9 +273,20 @@ impl World {
         self.ledger.broken.push(format!("stuck: {waits}"));
     }
 
+    /// What made inputs poison is mended.
+    pub fn mend(&mut self) {
+        self.tenants = (self.tenants_when)(true);
+    }
+
     fn sweep(&mut self) {
         self.steps += 1;
         self.now += 300;
+        if self.ops.is_empty() && self.bus.backlog(Queue::Inbox) + self.bus.backlog(Queue::Commands) == 0 {
+            // Nothing to do until the next deadline.
+            let deadlines = self.ledger.fold.cells.values().flat_map(|cell| cell.deadlines());
+            let next = deadlines.map(|deadline| deadline.due.as_millis()).min();
+            self.now = self.now.max(next.unwrap_or(0));
+        }
         for node in 0..self.nodes.len() {
             self.nodes[node].up = true;
             self.project(node, usize::MAX);
@@ -419,7 +426,10 @@ impl World {
         if let Outgoing::Command { payload, .. } = outgoing
             && seq > before
         {
-            let id = serde_json::from_slice::<kefu_events::CommandHeader>(payload).ok().map(|header| header.id);
+            // What asks a kind of aggregate that nobody drives is as good as malformed.
+            let header = serde_json::from_slice::<kefu_events::CommandHeader>(payload).ok();
+            let header = header.filter(|header| self.kinds.get(header.aggregate).is_some());
+            let id = header.map(|header| header.id);
             self.ledger.stored(Queue::Commands, seq, id, payload);
         }
         for result in self.bus.take_results() {

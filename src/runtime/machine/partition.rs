@@ -13,11 +13,12 @@ use crate::{
         outgoing::{QUARANTINE, outgoing, result_of},
     },
 };
-use bytes::Bytes;
 use kefu_events::{CommandResult, Refusal, Timestamp};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 struct Held {
     delivery: Delivery,
@@ -378,7 +379,7 @@ impl Machine {
         actions.push(Action::Append {
             id: id.clone(),
             expected: if slot.truncated { 0 } else { cell.seq() },
-            payload: Bytes::from(decision.payload.clone()),
+            payload: decision.payload.clone(),
             attempt: head.attempt,
         });
         head.attempt += 1;

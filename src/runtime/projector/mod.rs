@@ -34,7 +34,7 @@ pub struct ProjectorOptions {
     pub max_batch_commits: usize,
     /// JSON bytes of the commits in one write, at most.
     pub max_batch_bytes: usize,
-    /// How long a write waits for more commits while the projector is behind. When it is not, writes never wait.
+    /// How long a write waits for more commits while the projector is behind. When it is not, a write waits five milliseconds.
     pub linger: Duration,
     /// JSON bytes of commits that were read and not yet written, at most: the log is read no faster than that.
     pub max_unwritten_bytes: usize,

@@ -16,7 +16,7 @@ use std::{
         mpsc as sync,
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -25,6 +25,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 const WAITING_CHUNKS: usize = 4;
 /// Decoding costs about as much as folding and writing, which cannot be divided; more decoders would only wait.
 const MAX_DECODERS: usize = 2;
+/// How long a commit waits for others to be written with it while the projector keeps up. Every write costs a checkpoint
+/// and wakes all owners, whether it is of one commit or of a hundred; nobody notices five milliseconds.
+const KEEPING_UP_LINGER: Duration = Duration::from_millis(5);
 /// Bytes are counted in this unit: a semaphore counts to 2^32 at most.
 const PERMIT_BYTES: usize = 1024;
 
@@ -211,12 +214,20 @@ fn decode_all(folds: &Folds, mut work: mpsc::Receiver<Work>, done: &sync::SyncSe
 impl Folding {
     fn run(mut self, decoded: &[sync::Receiver<Folded>], linger: Duration, keeps_up: &AtomicBool) {
         let mut turn = 0;
+        let mut write_at = Instant::now();
         loop {
             let next = &decoded[turn];
             let work = if self.writer.unwritten() == 0 {
-                next.recv().map_err(|_| sync::RecvTimeoutError::Disconnected)
+                let work = next.recv();
+                write_at = Instant::now() + KEEPING_UP_LINGER;
+                work.map_err(|_| sync::RecvTimeoutError::Disconnected)
+            } else if keeps_up.load(Ordering::Relaxed) {
+                match write_at.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => Err(sync::RecvTimeoutError::Timeout),
+                    left => next.recv_timeout(left),
+                }
             } else {
-                next.recv_timeout(if keeps_up.load(Ordering::Relaxed) { Duration::ZERO } else { linger })
+                next.recv_timeout(linger)
             };
             match work {
                 Err(sync::RecvTimeoutError::Timeout) => {

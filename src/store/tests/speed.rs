@@ -43,7 +43,7 @@ fn traffic(conversations: usize, messages: usize) -> Vec<(String, Vec<u8>)> {
                 found: &[],
             };
             let decision = cell.decide(&input, &context).unwrap();
-            log.push((format!("kefu.events.acme.conversation.{key}"), decision.payload));
+            log.push((format!("kefu.events.acme.conversation.{key}"), decision.payload.to_vec()));
             cell.apply(&decision.commit, log.len() as u64);
         }
     }

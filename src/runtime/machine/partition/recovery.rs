@@ -79,8 +79,7 @@ impl Machine {
             let (found, expected) = (commit.facts.version, cell.version() + 1);
             if found != expected {
                 // Commits between are archived, or the log went back and grew again: what is here is no history of it.
-                let text =
-                    format!("{id}: commit {} has version {found} where {expected} should follow", recorded.seq);
+                let text = format!("{id}: commit {} has version {found} where {expected} should follow", recorded.seq);
                 self.stop(text, actions);
                 return;
             }

@@ -1,0 +1,276 @@
+//! The machine by hand: one test per defect that the simulation, or reading it, once found.
+
+use bytes::Bytes;
+use super::*;
+use crate::{
+    aggregate::kind::KindOf,
+    conversation::Conversation,
+    journal::{
+        LogPosition, Queue, Recorded,
+        memory::{MemoryCore, MemoryOptions, Next, PublishFault, Taken},
+    },
+    runtime::{Tenants, machine::Happened},
+};
+use kefu_events::key::conversation_key;
+use serde_json::json;
+use std::{cell::Cell as Counter, sync::Arc};
+
+struct Bench {
+    bus: MemoryCore,
+    taken: Taken,
+    machine: Machine,
+    tenants: Tenants,
+    ids: Counter<u64>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut bus = MemoryCore::new(MemoryOptions { partitions: 1, ..MemoryOptions::default() });
+        let taken = bus.take_over(0, 1, 100).unwrap();
+        let tenants = [("t".to_owned(), Arc::new(TenantConfig::default()))].into();
+        Self { bus, taken, machine: Self::machine(), tenants, ids: Counter::new(0) }
+    }
+
+    fn machine() -> Machine {
+        Machine::new(Kinds::new(vec![KindOf::<Conversation>::boxed()]), Limits::default())
+    }
+
+    /// Another owner, who gets everything that is unacked once more.
+    fn take_over(&mut self) {
+        self.taken = self.bus.take_over(0, 2, 100).unwrap();
+        self.machine = Self::machine();
+    }
+
+    fn send(&mut self, id: &str) {
+        let body = json!({"id": id, "channel": "web", "thread": "x", "sender": {"id": "s"},
+            "sent_at": "2026-11-22T13:14:35.007Z", "content": {"kind": "text", "text": "hello"}});
+        let (key, now) = (conversation_key("web", "x"), chrono::DateTime::default());
+        let body = Bytes::from(body.to_string());
+        self.bus.publish_inbound(now, "t", "web", &key, id, body, PublishFault::None).unwrap();
+    }
+
+    fn ask(&mut self, id: &str, actor: &str) {
+        let key = conversation_key("web", "x");
+        let body = json!({"id": id, "aggregate": "conversation", "key": key, "actor": {"kind": actor, "id": "a"},
+            "at": "2026-11-22T13:14:35.007Z", "type": "note", "v": 1, "text": "noted"});
+        let command = Outgoing::Command {
+            tenant: "t".into(),
+            source: actor.into(),
+            key,
+            id: id.into(),
+            payload: Bytes::from(body.to_string()),
+        };
+        self.bus.publish(chrono::DateTime::default(), command, PublishFault::None).unwrap();
+    }
+
+    fn next(&mut self, queue: Queue) -> Happened {
+        match self.bus.next(self.taken, queue) {
+            Next::Delivery(delivery) => Happened::Delivered(delivery),
+            other => panic!("no delivery: {other:?}"),
+        }
+    }
+
+    fn step(&mut self, happened: Happened) -> Vec<Action> {
+        let new_id = || {
+            self.ids.set(self.ids.get() + 1);
+            format!("id{}", self.ids.get())
+        };
+        let env = Env { now: Timestamp::from_millis(1), tenants: &self.tenants, new_id: &new_id };
+        let mut actions = Vec::new();
+        self.machine.step(happened, &env, &mut actions);
+        actions
+    }
+
+    /// The first message is decided, up to its append.
+    fn first_append(&mut self) -> Bytes {
+        self.send("m1");
+        let delivery = self.next(Queue::Inbox);
+        self.step(Happened::Ready);
+        self.step(delivery);
+        appended(self.step(Happened::Loaded(id(), None)))
+    }
+}
+
+fn id() -> AggregateId {
+    AggregateId {
+        tenant: "t".into(),
+        kind: kefu_events::AggregateKind::Conversation,
+        key: conversation_key("web", "x"),
+    }
+}
+
+fn appended(mut actions: Vec<Action>) -> Bytes {
+    match actions.pop() {
+        Some(Action::Append { payload, .. }) => payload,
+        other => panic!("no append: {other:?}"),
+    }
+}
+
+fn recorded(seq: u64, payload: &Bytes) -> Recorded {
+    Recorded { seq, subject: String::new(), payload: payload.clone() }
+}
+
+fn position(first: u64, last: u64) -> LogPosition {
+    LogPosition { identity: String::new(), first, last }
+}
+
+fn snapshot(payload: &Bytes, seq: u64) -> Vec<u8> {
+    let kind = KindOf::<Conversation>::boxed();
+    let mut cell = kind.fresh();
+    cell.apply(&kind.read(payload).unwrap(), seq);
+    cell.snapshot()
+}
+
+#[test]
+fn effects_of_a_dead_owners_last_commit_are_not_overtaken_by_the_other_queue() {
+    let mut bench = Bench::new();
+    let commit = bench.first_append();
+    // It is stored, and its owner dies before its effects are out. Meanwhile an agent has asked something.
+    bench.ask("c1", "agent");
+    bench.take_over();
+    let (command, message) = (bench.next(Queue::Commands), bench.next(Queue::Inbox));
+    bench.step(command);
+    bench.step(message);
+    bench.step(Happened::Ready);
+    let actions = bench.step(Happened::Loaded(id(), Some(snapshot(&commit, 1))));
+    assert!(matches!(&actions[..], [Action::Recall { seq: 1, .. }]), "{actions:?}");
+    let actions = bench.step(Happened::Recalled(id(), Some(recorded(1, &commit))));
+    assert!(matches!(&actions[..], [Action::Publish { .. }]), "{actions:?}");
+}
+
+#[test]
+fn a_stale_owner_does_not_go_on_after_the_next_ones_commit() {
+    let mut bench = Bench::new();
+    let commit = bench.first_append();
+    bench.step(Happened::Appended(id(), Ok(1)));
+    bench.step(Happened::Published(id()));
+    bench.send("m2");
+    let delivery = bench.next(Queue::Inbox);
+    let second = appended(bench.step(delivery));
+    // The next owner has decided something that this one was never given.
+    let text = String::from_utf8(second.to_vec()).unwrap().replace("/m2\"", "/m3\"");
+    let foreign = Bytes::from(text);
+    bench.step(Happened::Appended(id(), Err(AppendError::Conflict)));
+    bench.step(Happened::LastRead(id(), Some(recorded(2, &foreign)), position(1, 2)));
+    let actions = bench.step(Happened::HistoryRead(id(), vec![recorded(1, &commit), recorded(2, &foreign)]));
+    assert!(matches!(&actions[..], [Action::Stop(why)] if why.contains("another owner")), "{actions:?}");
+}
+
+#[test]
+fn a_gap_in_the_history_is_not_taken_for_history() {
+    let mut bench = Bench::new();
+    let commit = bench.first_append();
+    let later = Bytes::from(String::from_utf8(commit.to_vec()).unwrap().replace("\"version\":1", "\"version\":3"));
+    bench.step(Happened::Appended(id(), Err(AppendError::Conflict)));
+    bench.step(Happened::LastRead(id(), Some(recorded(9, &later)), position(8, 9)));
+    let actions = bench.step(Happened::HistoryRead(id(), vec![recorded(9, &later)]));
+    assert!(matches!(&actions[..], [Action::Stop(why)] if why.contains("version 3")), "{actions:?}");
+}
+
+#[test]
+fn a_damaged_snapshot_of_an_archived_aggregate_does_not_begin_a_second_history() {
+    let mut bench = Bench::new();
+    bench.send("m1");
+    let delivery = bench.next(Queue::Inbox);
+    bench.step(Happened::Ready);
+    bench.step(delivery);
+    let actions = bench.step(Happened::Loaded(id(), Some(b"{".to_vec())));
+    assert!(matches!(&actions[..], [Action::ReadLast { .. }]), "{actions:?}");
+    let actions = bench.step(Happened::LastRead(id(), None, position(8, 9)));
+    assert!(matches!(&actions[..], [Action::Stop(why)] if why.contains("damaged")), "{actions:?}");
+}
+
+#[test]
+fn a_damaged_snapshot_is_made_again_from_the_log() {
+    let mut bench = Bench::new();
+    let commit = bench.first_append();
+    bench.send("m2");
+    bench.take_over();
+    let (first, second) = (bench.next(Queue::Inbox), bench.next(Queue::Inbox));
+    bench.step(first);
+    bench.step(second);
+    bench.step(Happened::Ready);
+    bench.step(Happened::Loaded(id(), Some(b"{".to_vec())));
+    let actions = bench.step(Happened::LastRead(id(), Some(recorded(1, &commit)), position(1, 1)));
+    assert!(matches!(&actions[..], [Action::ReadHistory { after: 0, .. }]), "{actions:?}");
+    let actions = bench.step(Happened::HistoryRead(id(), vec![recorded(1, &commit)]));
+    assert!(matches!(&actions[..], [Action::Recall { seq: 1, .. }]), "{actions:?}");
+}
+
+#[test]
+fn a_commit_that_is_too_large_after_a_conflict_sets_the_aggregate_aside_and_not_the_partition() {
+    let mut bench = Bench::new();
+    bench.first_append();
+    bench.step(Happened::Appended(id(), Err(AppendError::Unknown("no answer".into()))));
+    bench.step(Happened::LastRead(id(), None, position(1, 0)));
+    let actions = bench.step(Happened::Appended(id(), Err(AppendError::Refused("too large".into()))));
+    let quarantine = String::from_utf8(appended(actions).to_vec()).unwrap();
+    assert!(quarantine.contains("\"cause\":\"quarantine:"), "{quarantine}");
+    let actions = bench.step(Happened::Appended(id(), Err(AppendError::Refused("too large".into()))));
+    assert!(matches!(&actions[..], [Action::Stop(_)]), "{actions:?}");
+}
+
+#[test]
+fn effects_of_a_quarantine_are_published_by_the_next_owner_if_its_own_died() {
+    let mut bench = Bench::new();
+    bench.first_append();
+    let actions = bench.step(Happened::Appended(id(), Err(AppendError::Refused("too large".into()))));
+    let quarantine = appended(actions);
+    bench.take_over();
+    let delivery = bench.next(Queue::Inbox);
+    bench.step(delivery);
+    bench.step(Happened::Ready);
+    let actions = bench.step(Happened::Loaded(id(), Some(snapshot(&quarantine, 1))));
+    assert!(matches!(&actions[..], [Action::Recall { seq: 1, .. }]), "{actions:?}");
+    let actions = bench.step(Happened::Recalled(id(), Some(recorded(1, &quarantine))));
+    let [Action::Publish { outgoing, .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert!(matches!(outgoing.last(), Some(Outgoing::Rejected { .. })), "{outgoing:?}");
+}
+
+#[test]
+fn redeliveries_before_readiness_are_held_once() {
+    let mut bench = Bench::new();
+    bench.send("m1");
+    for _ in 0..3 {
+        let delivery = bench.next(Queue::Inbox);
+        bench.step(delivery);
+        bench.bus.redeliver(bench.taken, Queue::Inbox);
+    }
+    assert_eq!(bench.machine.held(), 1);
+}
+
+#[test]
+fn a_commands_id_cannot_pass_for_a_quarantine() {
+    let mut bench = Bench::new();
+    bench.ask("quarantine:c1", "agent");
+    let delivery = bench.next(Queue::Commands);
+    bench.step(Happened::Ready);
+    let actions = bench.step(delivery);
+    assert!(matches!(&actions[..], [Action::Reject { .. }]), "{actions:?}");
+}
+
+#[test]
+fn a_command_from_a_customer_is_rejected_because_nobody_would_get_its_result() {
+    let mut bench = Bench::new();
+    bench.ask("c1", "customer");
+    let delivery = bench.next(Queue::Commands);
+    bench.step(Happened::Ready);
+    let actions = bench.step(delivery);
+    assert!(matches!(&actions[..], [Action::Reject { .. }]), "{actions:?}");
+}
+
+#[test]
+fn two_inputs_under_one_sequence_of_a_queue_that_lost_its_end_are_both_rejected() {
+    let rejected = |payload: &'static [u8]| {
+        let mut bench = Bench::new();
+        let payload = Bytes::from_static(payload);
+        bench.bus.publish_inbound(Default::default(), "t", "web", "k", "m", payload, PublishFault::None).unwrap();
+        let delivery = bench.next(Queue::Inbox);
+        bench.step(Happened::Ready);
+        match bench.step(delivery).pop() {
+            Some(Action::Reject { outgoing: Outgoing::Rejected { id, .. }, .. }) => id,
+            other => panic!("not rejected: {other:?}"),
+        }
+    };
+    assert_ne!(rejected(b"{"), rejected(b"["));
+}

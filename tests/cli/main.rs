@@ -1,0 +1,10 @@
+//! The command line, as its users have it: the real program with a real nats-server of its own, in a temporary
+//! directory, on free ports.
+
+mod accounts;
+mod conversation;
+mod program;
+mod rejected;
+mod serving;
+mod settings;
+mod usage;
