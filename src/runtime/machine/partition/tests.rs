@@ -1,6 +1,5 @@
 //! The machine by hand: one test per defect that the simulation, or reading it, once found.
 
-use bytes::Bytes;
 use super::*;
 use crate::{
     aggregate::kind::KindOf,
@@ -11,6 +10,7 @@ use crate::{
     },
     runtime::{Tenants, machine::Happened},
 };
+use bytes::Bytes;
 use kefu_events::key::conversation_key;
 use serde_json::json;
 use std::{cell::Cell as Counter, sync::Arc};
