@@ -234,7 +234,8 @@ enum Verb {
     /// Any command, as JSON: {"type": …, "v": 1, …}
     Raw {
         /// The command's own fields, without id, key and actor
-        json: String,
+        #[arg(value_name = "JSON")]
+        fields: String,
     },
 }
 
@@ -281,7 +282,7 @@ impl Verb {
     fn body(self) -> Result<Value, CliError> {
         use ConversationCommand as C;
         let command = match self {
-            Self::Raw { json } => return raw(&json),
+            Self::Raw { fields } => return raw(&fields),
             Self::Offer { agent, reservation, session } => {
                 C::Offer { v: V, agent, reservation, session, decision: None }
             }

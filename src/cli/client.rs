@@ -29,6 +29,9 @@ pub const POLL: Duration = Duration::from_millis(50);
 /// not wait for the whole time-out, and rarely enough to cost nothing.
 const REJECTED_POLL: Duration = Duration::from_millis(300);
 
+/// Items on a page: the most that a node gives.
+const PAGE: usize = 500;
+
 /// A connection to the engine.
 pub struct Client {
     /// The bus.
@@ -166,7 +169,7 @@ impl Client {
         }
     }
 
-    /// All pages of a list: `{"items": […], "next"?}`.
+    /// A list, page by page, `limit` items at most.
     pub async fn pages(
         &self,
         tenant: &str,
@@ -175,15 +178,15 @@ impl Client {
         limit: usize,
     ) -> Result<Vec<Value>, CliError> {
         let mut items: Vec<Value> = Vec::new();
-        loop {
-            parameters["limit"] = (limit - items.len()).min(500).into();
+        while items.len() < limit {
+            parameters["limit"] = (limit - items.len()).min(PAGE).into();
             let page: Page = self.query(tenant, name, &parameters).await?;
             items.extend(page.items);
-            match page.next {
-                Some(next) if items.len() < limit => parameters["after"] = next,
-                _ => return Ok(items),
-            }
+            let Some(next) = page.next else { return Ok(items) };
+            parameters["after"] = next;
         }
+        note(format!("there may be more than {limit}: see --limit"));
+        Ok(items)
     }
 
     /// Sends a command and waits for its result. A refusal is a result, too.

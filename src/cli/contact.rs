@@ -40,6 +40,12 @@ pub enum Contact {
         /// And this value of it
         #[arg(long, value_name = "VALUE", requires = "attribute")]
         value: Option<String>,
+        /// Only those with this tag
+        #[arg(long, conflicts_with = "attribute")]
+        tag: Option<String>,
+        /// Only those known on this channel
+        #[arg(long, conflicts_with_all = ["attribute", "tag"])]
+        channel: Option<String>,
         /// Not more than this many
         #[arg(long, default_value_t = 100)]
         limit: usize,
@@ -114,12 +120,11 @@ impl Contact {
                 let tenant = tenant.of(&client.config);
                 return show(session, &client, &tenant, &contact.key).await;
             }
-            Self::List { tenant, attribute, value, limit } => {
+            Self::List { tenant, attribute, value, tag, channel, limit } => {
                 let tenant = tenant.of(&client.config);
-                let mut parameters = json!({});
-                if let Some(attribute) = attribute {
-                    parameters = json!({ "attribute": attribute, "value": value });
-                }
+                let asked = [("attribute", attribute), ("value", value), ("tag", tag), ("channel", channel)];
+                let asked = asked.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+                let parameters = Value::Object(asked.collect());
                 let contacts = client.pages(&tenant, name::CONTACTS, parameters, limit).await?;
                 return list(session, &contacts);
             }
@@ -166,8 +171,7 @@ async fn show(session: &mut Session, client: &Client, tenant: &str, key: &str) -
 }
 
 fn describe(key: &str, found: &Value, out: &Output) -> String {
-    let state = if found["state"].is_object() { &found["state"] } else { found };
-    let own = &state["own"];
+    let (state, own) = (&found["state"], &found["details"]);
     let mut lines = vec![out.styled(Style::Bold, own["name"].as_str().unwrap_or(key))];
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
@@ -195,6 +199,10 @@ fn identities(details: &Value) -> String {
     details["identities"].as_array().map(|all| all.iter().map(one).collect::<Vec<_>>().join(", ")).unwrap_or_default()
 }
 
+fn part_of(contact: &Value) -> String {
+    contact["part_of"].as_str().map(|into| format!("  (part of {into})")).unwrap_or_default()
+}
+
 fn words(values: &[Value]) -> String {
     values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
@@ -213,10 +221,9 @@ fn list(session: &mut Session, contacts: &[Value]) -> Result<(), CliError> {
     let rows: Vec<[String; 3]> = contacts
         .iter()
         .map(|contact| {
-            let state = if contact["state"].is_object() { &contact["state"] } else { contact };
-            let own = if state["own"].is_object() { &state["own"] } else { state };
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            [text(&contact["key"]), text(&own["name"]), identities(own)]
+            let known = format!("{}{}", identities(contact), part_of(contact));
+            [text(&contact["key"]), text(&contact["name"]), known]
         })
         .collect();
     session.out.table(["KEY", "NAME", "KNOWN AS"], &rows)

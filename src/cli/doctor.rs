@@ -111,7 +111,8 @@ fn disk(checks: &mut Checks, data: &Path) {
     let Ok(disk) = nix::sys::statvfs::statvfs(there) else {
         return checks.warn("disk", format!("the free space of {shown} is unknown"), "look at it with `df`");
     };
-    let free = disk.blocks_available() as u64 * disk.fragment_size() as u64;
+    let free = u128::from(disk.blocks_available()) * u128::from(disk.fragment_size());
+    let free = u64::try_from(free).unwrap_or(u64::MAX);
     let found = format!("{} free for {shown}", size(free));
     match free {
         free if free < VERY_LOW_DISK_BYTES => {

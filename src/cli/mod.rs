@@ -17,6 +17,7 @@ mod contact;
 mod diff;
 mod doctor;
 mod error;
+mod list;
 mod nats;
 mod output;
 mod rejected;
@@ -110,6 +111,7 @@ enum Command {
     Send(send::Send),
     Chat(chat::Chat),
     Act(act::Act),
+    List(list::List),
     Show(show::Show),
     Replay(replay::Replay),
     #[command(subcommand)]
@@ -174,9 +176,9 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
     let out = Output::new(global.json);
     // These must work whatever the configuration says.
     match command {
-        Command::Completions(args) => return args.run().map(|()| Exit::Ok),
-        Command::Version(args) => return args.run(out).map(|()| Exit::Ok),
-        Command::Schema(args) => return args.run(out).map(|()| Exit::Ok),
+        Command::Completions(args) => args.run().map(|()| Exit::Ok),
+        Command::Version(args) => args.run(out).map(|()| Exit::Ok),
+        Command::Schema(args) => args.run(out).map(|()| Exit::Ok),
         command => {
             let layers = Layers::read(global.config.as_deref(), env, flags)?;
             let serving = matches!(command, Command::Serve(_));
@@ -208,6 +210,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Send(args) => args.run(session).await?,
         Command::Chat(args) => args.run(session).await?,
         Command::Act(args) => args.run(session).await?,
+        Command::List(args) => args.run(session).await?,
         Command::Show(args) => args.run(session).await?,
         Command::Replay(args) => args.run(session).await?,
         Command::Settings(args) => args.run(session).await?,

@@ -127,7 +127,11 @@ async fn matching(client: &Client, which: &Which, limit: usize) -> Result<Vec<Re
 }
 
 async fn list(session: &mut Session, client: &Client, which: &Which, limit: usize) -> Result<(), CliError> {
-    let found = matching(client, which, limit).await?;
+    let mut found = matching(client, which, limit.saturating_add(1)).await?;
+    if found.len() > limit {
+        found.truncate(limit);
+        note(format!("there are more than {limit}: see --limit"));
+    }
     if session.out.is_json() {
         return found.iter().try_for_each(|record| session.out.json_line(&to_json(record)));
     }

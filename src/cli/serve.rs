@@ -259,11 +259,9 @@ impl Running {
             Bus::Managed(_) => "kefu's own",
             Bus::Foreign(_) => "as configured",
         };
-        // What one has to type to reach this one, and not the one in the default place.
-        let by_default =
-            Config::from_layers(&crate::config::Layers::read(None, |name| std::env::var(name).ok(), Vec::new())?);
-        let same = by_default.is_ok_and(|default| default.data == config.data && default.nats.url == config.nats.url);
-        let option = if same { String::new() } else { format!(" --data {}", config.data.display()) };
+        // What one has to type in another terminal, which does not have this one's flags and variables.
+        let by_default = [keys::DATA, keys::NATS_URL].iter().all(|key| session.layers.origin(key).weight() <= 1);
+        let option = if by_default { String::new() } else { format!(" --data {}", config.data.display()) };
         let text = format!(
             "{}\n\n  data  {}\n  NATS  {nats}  ({whose})\n  HTTP  {http}  (/readyz, /metrics)\n\n\
              Try, in another terminal:\n  kefu{option} send --from alice --wait 5s \"Hello!\"\n  kefu{option} chat\n  \

@@ -103,8 +103,9 @@ pub fn result_of(tenant: &str, result: &CommandResult) -> Outgoing {
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Bytes {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => Bytes::from(bytes),
+    let mut bytes = Vec::with_capacity(512);
+    match serde_json::to_writer(&mut bytes, value) {
+        Ok(()) => Bytes::from(bytes),
         Err(error) => unreachable!("a type of the contract that JSON cannot write: {error}"),
     }
 }

@@ -34,7 +34,7 @@ mod projection;
 mod reads;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timers;
 mod writer;
 

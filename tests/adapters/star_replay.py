@@ -59,6 +59,9 @@ def arguments():
     parser.add_argument("--in-flight", type=int, default=64, help="threads at once (default: %(default)s)")
     parser.add_argument("--quiet", type=float, default=5, metavar="SECONDS",
                         help="stop once no reply came for so long after the last message (default: %(default)s)")
+    parser.add_argument("--count-from-stdin", action="store_true",
+                        help="say on stdout when all is published, read from stdin how many replies there are in all, "
+                             "and stop once they are here, whatever --quiet says")
     parser.add_argument("--give-up", type=float, default=120, metavar="SECONDS",
                         help="how long to go on publishing one message (default: %(default)s)")
     return parser.parse_args()
@@ -220,7 +223,15 @@ class Adapter:
         reply["conflicting"] += body != reply["body"]
 
     async def quiet(self):
+        self.last_reply = time.monotonic()
         while time.monotonic() - self.last_reply < self.options.quiet:
+            await asyncio.sleep(0.1)
+
+    async def complete(self):
+        self.out.flush()
+        print(json.dumps({"published": self.published}), flush=True)
+        line = await asyncio.to_thread(sys.stdin.readline)
+        while len(self.replies) < int(line or 0):
             await asyncio.sleep(0.1)
 
     def finish(self, seconds):
@@ -262,11 +273,12 @@ async def replay(options):
             return 2
         everything.result()
         published_after = time.monotonic() - started
-        adapter.last_reply = time.monotonic()
-        await adapter.quiet()
+        await (adapter.complete() if options.count_from_stdin else adapter.quiet())
         reader.cancel()
         try:
-            await bus.connection.drain()
+            # Not drain(), which waits half a minute for what the reader's last fetch asked for.
+            await bus.connection.flush()
+            await bus.connection.close()
         except (OSError, asyncio.TimeoutError, nats.errors.Error):
             pass  # The last acknowledgements may be lost: these replies would be delivered again.
         return adapter.finish(published_after)

@@ -140,6 +140,13 @@ impl Serving {
         nix::sys::signal::kill(pid, signal).unwrap();
     }
 
+    /// Waits until its log says this.
+    pub fn until_logged(&self, text: &str) {
+        while !log(self.path()).contains(text) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Waits for its end: its exit code, and its directory.
     pub fn wait(mut self) -> (Option<i32>, TempDir) {
         let status = self.child.wait().unwrap();

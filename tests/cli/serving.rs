@@ -1,11 +1,18 @@
 //! `kefu serve`: starting, stopping, health, and what the doctor says.
 
 use crate::program::{Serving, run, serve};
-use nix::sys::signal::Signal;
+use kefu::journal::server::find_nats_server;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 fn get(kefu: &Serving, path: &str) -> String {
@@ -22,8 +29,7 @@ fn a_signal_ends_it_well_and_the_next_start_goes_on() {
     let kefu = Serving::start();
     let pid = kefu.ready["pid"].as_u64();
     kefu.say("Hello", &[]);
-    let written: Value =
-        serde_json::from_slice(&std::fs::read(kefu.path().join("run.json")).unwrap()).unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(kefu.path().join("run.json")).unwrap()).unwrap();
     assert_eq!(written["pid"].as_u64(), pid);
 
     // A second one on the same directory is refused, and does not disturb the first.
@@ -56,6 +62,91 @@ fn after_a_kill_the_next_start_goes_on_and_nothing_leads_astray() {
     assert_eq!(ran.error_code(), "not_running");
     let kefu = Serving::start_in(data, &[]);
     assert_eq!(kefu.ask(&["show", "cli:alice"]).json()["state"]["sessions"], 1);
+}
+
+fn nats_pid(data: &Path) -> Pid {
+    let text = std::fs::read_to_string(data.join("nats/nats-server.pid")).unwrap();
+    Pid::from_raw(text.trim().parse().unwrap())
+}
+
+#[test]
+fn a_nats_server_that_dies_is_started_again_and_the_work_goes_on() {
+    let kefu = Serving::start();
+    kefu.say("Hello", &[]);
+    let before = nats_pid(kefu.path());
+    kill(before, Signal::SIGKILL).unwrap();
+    // It is not reachable for a moment, and then kefu takes its partitions over again.
+    let tags = (0..100).find_map(|_| {
+        let ran = kefu.run(&["act", "cli:alice", "--id", "tag-1", "tag", "after", "--timeout", "5s", "--json"]);
+        (ran.code == Some(0)).then_some(ran)
+    });
+    assert!(tags.is_some());
+    assert_ne!(nats_pid(kefu.path()), before);
+    kefu.run(&["doctor"]).exits(0);
+    kefu.signal(Signal::SIGTERM);
+    assert_eq!(kefu.wait().0, Some(0));
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let kefu = Serving::start();
+    let nats = nats_pid(kefu.path());
+    // A server that does not answer: nothing that was begun can be finished.
+    kill(nats, Signal::SIGSTOP).unwrap();
+    kefu.signal(Signal::SIGTERM);
+    kefu.until_logged("a second signal does not wait");
+    kefu.signal(Signal::SIGTERM);
+    let (code, _data) = kefu.wait();
+    assert_eq!(code, Some(1));
+    // It was told to end when kefu did.
+    kill(nats, Signal::SIGCONT).unwrap();
+}
+
+/// A nats-server that is not kefu's.
+struct Foreign(Child);
+
+impl Foreign {
+    fn start(directory: &Path) -> (Self, String) {
+        let mut server = Command::new(find_nats_server(None).unwrap());
+        server.args(["-a", "127.0.0.1", "-p", "-1", "-js", "-sd"]).arg(directory);
+        server.arg("--ports_file_dir").arg(directory).stderr(Stdio::null());
+        let server = Self(server.spawn().unwrap());
+        let file = directory.join(format!("nats-server_{}.ports", server.0.id()));
+        let ports = loop {
+            // Written at once, when it listens.
+            match std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok()) {
+                Some(ports) => break ports,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        (server, ports["nats"][0].as_str().unwrap().to_owned())
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_that_runs_already_is_used_by_its_url() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_server, url) = Foreign::start(directory.path());
+    let kefu = Serving::start_in(tempfile::tempdir().unwrap(), &["--nats", &url, "--prefix", "other"]);
+    assert_eq!(kefu.ready["nats"], url);
+    assert!(!kefu.path().join("nats/nats-server.conf").exists());
+    // Found by the data directory, or from anywhere by the URL.
+    kefu.run(&["send", "--from", "alice", "hi"]).exits(0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let tenants = run(elsewhere.path(), &["tenant", "list", "--nats", &url, "--prefix", "other"]).exits(0).stdout;
+    assert!(tenants.contains("demo"), "{tenants}");
+    // Under another prefix there is no kefu.
+    run(elsewhere.path(), &["tenant", "list", "--nats", &url]).exits(1);
+    kefu.run(&["doctor"]).exits(0);
+    kefu.signal(Signal::SIGTERM);
+    assert_eq!(kefu.wait().0, Some(0));
 }
 
 #[test]

@@ -1,13 +1,18 @@
 //! The adapter that is written in Python against the public contract alone: replays real dialogues.
 
-use super::{kefu::Kefu, log::Published};
+use super::{PATIENCE, kefu::Kefu, log::Published};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdout},
+};
 
 /// What it needs of this machine.
 pub struct Python {
@@ -40,16 +45,19 @@ pub struct Replay {
     pub chinese: bool,
     /// Messages a second; 0 is as fast as it goes.
     pub rate: f64,
-    /// Stops when no reply came for so long after the last message, in seconds.
-    pub quiet_s: u32,
 }
 
-/// What came of it.
-pub struct Replayed {
-    /// What was published and acknowledged, in order within each thread.
-    pub published: Vec<Published>,
-    /// The replies that it read: id → (body, times delivered).
-    pub received: BTreeMap<String, (Value, u64)>,
+/// An adapter that runs.
+pub struct Replaying {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    out: PathBuf,
+}
+
+/// What the adapter read.
+pub struct Received {
+    /// Replies by id.
+    pub replies: BTreeMap<String, Value>,
     /// Its own summary.
     pub summary: Value,
 }
@@ -87,48 +95,65 @@ impl Adapter {
         Self { python, arguments, directory }
     }
 
-    /// Starts it. The future ends when it does.
-    pub fn replay(&self, replay: &Replay) -> impl Future<Output = Replayed> + Send + 'static {
+    /// Starts it.
+    pub fn replay(&self, replay: &Replay) -> Replaying {
         let mut command = tokio::process::Command::new(&self.python.program);
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/adapters/star_replay.py"));
         command.args(&self.arguments);
         command.args(["--messages", &replay.messages.to_string(), "--rate", &replay.rate.to_string()]);
-        command.args(["--quiet", &replay.quiet_s.to_string(), "--give-up", "300"]);
+        command.args(["--count-from-stdin", "--give-up", "300"]);
         if !replay.chinese {
             command.arg("--without-crosswoz");
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let child = command.spawn().expect("the adapter starts");
-        let out = self.directory.path().join("out.jsonl");
-        async move {
-            let output = child.wait_with_output().await.expect("the adapter's end");
-            let complaints = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "the adapter: {}\n{complaints}", output.status);
-            read(&std::fs::read_to_string(out).expect("the adapter's records"))
-        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the adapter starts");
+        let stdout = BufReader::new(child.stdout.take().expect("its output")).lines();
+        Replaying { child, stdout, out: self.directory.path().join("out.jsonl") }
     }
 }
 
-fn read(records: &str) -> Replayed {
-    let mut replayed = Replayed { published: Vec::new(), received: BTreeMap::new(), summary: Value::Null };
-    for line in records.lines() {
-        let record: Value = serde_json::from_str(line).expect("a record of the adapter");
-        let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
-        match record["record"].as_str() {
-            Some("published") => replayed.published.push(Published {
+impl Replaying {
+    /// Waits until everything is published, and gives what was acknowledged, in order within each thread.
+    pub async fn published(&mut self) -> Vec<Published> {
+        let line = self.stdout.next_line().await.expect("the adapter's output");
+        assert!(line.is_some_and(|line| line.contains("published")), "the adapter failed: see above");
+        let records = records(&self.out, "published");
+        let published = records.map(|record| {
+            let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
+            Published {
                 tenant: TENANT.to_owned(),
                 channel: CHANNEL.to_owned(),
-                thread: text("thread"),
-                id: text("id"),
-                text: record["body"]["content"]["text"].as_str().unwrap_or_default().to_owned(),
-            }),
-            Some("received") => {
-                let deliveries = record["deliveries"].as_u64().unwrap_or(0);
-                replayed.received.insert(text("id"), (record["body"].clone(), deliveries));
+                thread: text("/thread"),
+                id: text("/id"),
+                text: text("/body/content/text"),
             }
-            Some("summary") => replayed.summary = record,
-            _ => panic!("an unknown record: {line}"),
-        }
+        });
+        published.collect()
     }
-    replayed
+
+    /// Whether it is still publishing.
+    pub async fn is_publishing(&mut self) -> bool {
+        tokio::time::timeout(Duration::ZERO, self.stdout.next_line()).await.is_err()
+    }
+
+    /// Waits until it has read so many replies, and ends it.
+    pub async fn received(mut self, replies: usize) -> Received {
+        let mut stdin = self.child.stdin.take().expect("its input");
+        stdin.write_all(format!("{replies}\n").as_bytes()).await.expect("its input");
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = ended.expect("the adapter reads all replies").expect("its end");
+        assert!(status.success(), "the adapter: {status}");
+        let replies = records(&self.out, "received").map(|record| {
+            let id = record["id"].as_str().expect("an id").to_owned();
+            (id, record["body"].clone())
+        });
+        let summary = records(&self.out, "summary").next().expect("a summary");
+        Received { replies: replies.collect(), summary }
+    }
+}
+
+fn records(file: &Path, kind: &str) -> impl Iterator<Item = Value> {
+    let text = std::fs::read_to_string(file).expect("the adapter's records");
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a record of the adapter"));
+    records.filter(|record| record["record"] == kind).collect::<Vec<_>>().into_iter()
 }

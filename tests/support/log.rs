@@ -59,6 +59,13 @@ pub struct Everything {
     pub rejected: Vec<RejectedRecord>,
 }
 
+impl Everything {
+    /// The first copy of each reply.
+    pub fn replies(&self) -> BTreeMap<String, Value> {
+        self.outbox.iter().map(|(id, copies)| (id.clone(), copies[0].1.clone())).collect()
+    }
+}
+
 /// What was found where all is as it must be.
 #[derive(Debug, Default)]
 pub struct Figures {
