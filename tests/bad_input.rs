@@ -2,6 +2,8 @@
 //!
 //! `KEFU_FUZZ_INPUTS=1000000` tries so many, `KEFU_FUZZ_SEED=7` repeats the world of one seed.
 
+#![allow(clippy::unwrap_used, dead_code)] // A test may panic, and uses the part of its support that it needs.
+
 #[path = "bad_input/corpus.rs"]
 mod corpus;
 #[path = "bad_input/mutate.rs"]

@@ -1,7 +1,8 @@
 //! A message through the whole path, on a real nats-server: in by the inbox, out by the outbox.
 
+#![allow(clippy::unwrap_used, dead_code)] // A test may panic, and uses the part of its support that it needs.
+
 #[path = "support/nats.rs"]
-#[allow(dead_code)]
 mod nats;
 
 use bytes::Bytes;

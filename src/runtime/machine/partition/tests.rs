@@ -292,7 +292,11 @@ fn an_effect_that_no_subject_can_name_sets_its_aggregate_aside_instead_of_being_
     let mut bench = Bench::new();
     let commit = bench.first_append();
     let kind = KindOf::<Conversation>::boxed();
-    let with = |effect: Effect| kind::Recorded { effects: vec![effect], ..kind.read(&commit).unwrap() };
+    let with = |effect: Effect| {
+        let mut recorded = kind.read(&commit).unwrap();
+        recorded.effects = vec![effect];
+        recorded
+    };
     let command = |key: &str| Effect::Command { aggregate: id().kind, key: key.into(), body: json!({}) };
     assert_eq!(never_published(&with(Effect::Reply(reply("key"))), 100), None);
     assert_eq!(never_published(&with(command("key")), 100), None);
