@@ -135,6 +135,12 @@ impl World {
                     return Err(format!("the header {name} of a rejection is not one line: {value:?}"));
                 }
             }
+            if reason == reason::QUARANTINED {
+                let commit = self.bus.read(self.bus.last_seq(MemoryStream::Events)).unwrap().unwrap();
+                let commit: Value = serde_json::from_slice(&commit.payload).unwrap();
+                let error = commit["events"].as_array().unwrap().iter().find_map(|event| event["error"].as_str());
+                self.count(&format!("quarantined: {:.50}", error.unwrap_or("set aside before")));
+            }
             self.count(&format!("rejected: {reason}"));
         }
         match its {

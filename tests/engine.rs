@@ -39,11 +39,16 @@ async fn command(journal: &NatsJournal, aggregate: &str, key: &str, id: &str, bo
 async fn a_customer_is_welcomed_handed_over_served_and_not_answered_twice() {
     let server = nats::TestServer::start().await;
     let journal = server.journal().await;
-    let options =
-        EngineOptions::new(journal.clone(), journal.subjects().clone(), journal.partitions(), server.data.path().join("store"));
+    let options = EngineOptions::new(
+        journal.clone(),
+        journal.subjects().clone(),
+        journal.partitions(),
+        server.data.path().join("store"),
+    );
     let engine = Engine::start(options).unwrap();
 
-    let made = command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": demo_settings()})).await;
+    let made =
+        command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": demo_settings()})).await;
     assert!(made.ok, "{made:?}");
     engine.store().watch_projected().wait_for(|seq| *seq >= made.seq.unwrap()).await.unwrap();
 

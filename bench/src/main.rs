@@ -71,6 +71,10 @@ enum What {
     RawReader(raw::ReaderOptions),
 }
 
+/// The same as kefu's, so that the peers have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -128,7 +128,7 @@ pub fn note(text: impl AsRef<str>) {
 }
 
 fn colours_wanted() -> bool {
-    // https://no-color.org, and terminals that cannot.
+    // As no-color.org asks, and terminals that cannot.
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }

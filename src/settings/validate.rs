@@ -5,7 +5,7 @@ use kefu_events::{Refusal, key::is_token, settings::TenantSettings};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fmt::{Debug, Display},
     ops::RangeInclusive,
     sync::{LazyLock, PoisonError, RwLock},
@@ -61,7 +61,7 @@ const MAX_COMPILED: usize = 256;
 
 /// To compile a pattern takes a hundred times as long as all else that a message is decided by, and every answer of a customer
 /// needs it. Only a memory of a pure function: it cannot be seen in any result.
-static COMPILED: LazyLock<RwLock<HashMap<String, Regex>>> = LazyLock::new(RwLock::default);
+static COMPILED: LazyLock<RwLock<BTreeMap<String, Regex>>> = LazyLock::new(RwLock::default);
 
 /// A pattern as it is matched: against the whole of an answer.
 ///

@@ -10,7 +10,7 @@ use super::{
     entries::Entries,
     folds::{CAUSES, FoldedState, Folds, SNAPSHOTS, TIMERS},
     keys,
-    projection::Shape,
+    projection::{Shape, WriteParts},
     timers::{TimerChange, TimerHeads},
 };
 use kefu_events::{AggregateKind, Timestamp};
@@ -48,6 +48,8 @@ pub(super) struct Aggregates {
     dirty: Vec<usize>,
     timers: Arc<TimerHeads>,
     timer_changes: Vec<TimerChange>,
+    /// Keys and values of the causes in this batch.
+    causes: Vec<([u8; 32], u64)>,
     oddities: Arc<Oddities>,
     // Kept between calls for their memory.
     path: Vec<u8>,
@@ -75,6 +77,7 @@ impl Aggregates {
             dirty: Vec::new(),
             timers,
             timer_changes: Vec::new(),
+            causes: Vec::new(),
             oddities,
             path: Vec::new(),
             snapshot: Vec::new(),
@@ -133,16 +136,12 @@ impl Projection for Aggregates {
         self.cells.clear();
         self.dirty.clear();
         self.timer_changes.clear();
+        self.causes.clear();
         self.timers.forget();
         Ok(())
     }
 
-    fn fill(
-        &mut self,
-        gained: &[usize],
-        view: &View,
-        write: &mut dyn FnMut(&mut dyn FnMut(&mut Batch<'_>)) -> Result<(), StoreError>,
-    ) -> Result<bool, StoreError> {
+    fn fill(&mut self, gained: &[usize], view: &View, write: &mut WriteParts<'_>) -> Result<bool, StoreError> {
         if !gained.iter().all(|family| Folds::is_list(*family)) {
             return Ok(false);
         }
@@ -197,7 +196,7 @@ impl Projection for Aggregates {
             let mut key = [0; 32];
             key[..16].copy_from_slice(&cell.digest);
             key[16..].copy_from_slice(&cause.to_bytes());
-            batch.put(CAUSES, &key, &commit.seq.to_be_bytes());
+            self.causes.push((key, commit.seq));
         }
         if !cell.dirty {
             cell.dirty = true;
@@ -207,6 +206,12 @@ impl Projection for Aggregates {
     }
 
     fn finish(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        // RocksDB takes keys in order faster: each is sought from where the one before was found, as far as caches go.
+        self.causes.sort_unstable();
+        for (key, seq) in self.causes.drain(..) {
+            batch.put(CAUSES, &key, &seq.to_be_bytes());
+        }
+        self.dirty.sort_unstable_by(|one, other| self.cells.key(*one).cmp(&self.cells.key(*other)));
         for slot in self.dirty.drain(..) {
             let Some((path, cell)) = self.cells.get_mut(slot) else { continue };
             cell.dirty = false;

@@ -57,6 +57,11 @@ impl<T> ClockCache<T> {
         self.slots.get_mut(slot)?.as_mut().map(|slot| (&*slot.key, &mut slot.value))
     }
 
+    /// The key in a slot.
+    pub(super) fn key(&self, slot: usize) -> Option<&[u8]> {
+        self.slots.get(slot)?.as_ref().map(|slot| &*slot.key)
+    }
+
     /// How many values there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -147,7 +147,14 @@ impl<A: Aggregate> Fold for FoldOf<A> {
     }
 
     fn decode(&self, payload: &[u8]) -> Result<Box<dyn AnyCommit>, DecodeError> {
-        Ok(Box::new(decode_commit::<A::Event>(payload)?))
+        // Checked for UTF-8 as a whole, which is quicker than string by string. What cannot be read like this is left to the
+        // one place that knows older events.
+        let current = std::str::from_utf8(payload).ok().and_then(|text| serde_json::from_str(text).ok());
+        let commit: Commit<A::Event> = match current {
+            Some(commit) => commit,
+            None => decode_commit(payload)?,
+        };
+        Ok(Box::new(commit))
     }
 
     fn fresh(&self) -> Box<dyn FoldedState> {

@@ -19,6 +19,9 @@ use std::{
 };
 use tokio::sync::watch;
 
+/// Memory kept ready for the next batch, at most: most of a large batch of a rebuild.
+const MAX_RESERVED_BYTES: usize = 8 * 1024 * 1024;
+
 /// Where a projection stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProjectionStatus {
@@ -246,7 +249,9 @@ impl StoreWriter {
             }
         }
         drop(notes);
-        self.database.write(std::mem::take(&mut self.writes))?;
+        // The next one will be about as large: not grown step by step, copying what is there.
+        let next = WriteBatch::with_capacity_bytes(self.writes.size_in_bytes().min(MAX_RESERVED_BYTES));
+        self.database.write(std::mem::replace(&mut self.writes, next))?;
         self.unwritten = 0;
         for running in self.running.iter_mut().filter(|running| running.seq() < checkpoint.seq) {
             running.checkpoint = Some(checkpoint.clone());

@@ -120,6 +120,9 @@ impl Kefu {
     pub async fn ready(&mut self) -> Duration {
         let began = Instant::now();
         while !(self.is_ready() && self.is_announced()) {
+            if self.external.is_some() {
+                self.revive();
+            }
             if let Some(status) = self.ended() {
                 panic!("kefu ended with {status} before it was ready:\n{}", self.last_words());
             }
@@ -159,6 +162,18 @@ impl Kefu {
     /// How the process ended, if it did.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().expect("a child's status")
+    }
+
+    /// What a supervisor does: starts it again if it ended because a nats-server that is not its own was not there.
+    pub fn revive(&mut self) {
+        let Some(status) = self.ended() else { return };
+        let words = self.last_words();
+        assert!(
+            words.trim_end().lines().last().is_some_and(|line| line.contains("not reachable")),
+            "{status}:\n{words}"
+        );
+        self.child = None;
+        self.spawn();
     }
 
     /// The process.

@@ -10,6 +10,8 @@
 
 mod pipeline;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 pub use progress::{Progress, ProjectorState};
 

@@ -32,10 +32,9 @@ fn cursor_of(place: &[u8]) -> String {
 
 /// The place that [`cursor_of`] wrote; `None` if it did not write it.
 fn place_of(cursor: &str) -> Option<Vec<u8>> {
-    let digits = cursor.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
-        .collect()
+    let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+    let pairs = cursor.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }
 
 /// The smallest key after `key`.

@@ -4,6 +4,7 @@ mod damage;
 mod exactly_once;
 mod reading;
 mod speed;
+pub(crate) mod traffic;
 mod versions;
 
 use super::*;
@@ -89,7 +90,7 @@ fn folds() -> Folds {
     Folds::new().with::<Tally>(&[BY_TOTAL]).with::<settings_kind::Documents>(&[])
 }
 
-fn options() -> StoreOptions {
+pub(crate) fn options() -> StoreOptions {
     // Few partitions, so that several aggregates meet in each.
     StoreOptions { memory_budget_bytes: None, partitions: 4, partition_of: |_, key, all| key.len() as u16 % all }
 }
@@ -186,7 +187,7 @@ fn cause(seq: u64) -> String {
 }
 
 /// Everything that the projections have written, in readable form.
-fn contents(store: &Store) -> Vec<String> {
+pub(crate) fn contents(store: &Store) -> Vec<String> {
     let view = &store.0.aggregates;
     let mut all = Vec::new();
     for (family, name) in view.families.iter().enumerate() {

@@ -1,5 +1,8 @@
 //! Answers to the queries of [`kefu_events::query`], out of the store. Knows nothing of how they arrive.
 
+#[cfg(test)]
+mod tests;
+
 use super::projector::Progress;
 use crate::{
     aggregate::Tracked,

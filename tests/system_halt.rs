@@ -1,0 +1,81 @@
+//! Halted (SIGSTOP) and not killed: what was asked before the halt is done after it, when nobody waits for it any more.
+//! Appends land late, leases have run out, and nothing may be lost or doubled all the same.
+
+#[path = "support/nats.rs"]
+#[allow(dead_code)]
+mod nats;
+mod support;
+
+use kefu::journal::{Journal, NatsJournal};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use support::{
+    eventually,
+    kefu::{External, Kefu},
+    load::Load,
+    log,
+};
+
+const THREADS: usize = 100;
+const MESSAGES: usize = 30;
+
+/// Inputs whose append's outcome was unknown, as kefu counts them.
+fn unknown_outcomes(kefu: &Kefu) -> Option<u64> {
+    let metrics = kefu.http("/metrics")?;
+    let line = metrics.lines().find(|line| line.contains("outcome=\"unknown_outcomes\""))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+async fn start() -> (nats::TestServer, Kefu, NatsJournal) {
+    let bus = nats::TestServer::start().await;
+    let (user, password) = bus.server.engine_login();
+    let external = External { url: bus.server.url(), user: user.to_owned(), password: password.to_owned() };
+    let mut kefu = Kefu::spawn_on(&external);
+    kefu.ready().await;
+    let journal = kefu.journal().await;
+    (bus, kefu, journal)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_that_land_late_are_not_made_twice() {
+    let (bus, mut kefu, journal) = start().await;
+    let server = Pid::from_raw(bus.server.pid().expect("it runs") as i32);
+    let load = Load::new("web", THREADS, THREADS);
+    let halts = async {
+        for third in [1, 2] {
+            load.reached(THREADS * MESSAGES * third / 3).await;
+            let before = unknown_outcomes(&kefu).unwrap_or(0);
+            kill(server, Signal::SIGSTOP).expect("SIGSTOP");
+            eventually("an append without an outcome", async || (unknown_outcomes(&kefu)? > before).then_some(()))
+                .await;
+            kill(server, Signal::SIGCONT).expect("SIGCONT");
+        }
+    };
+    let (published, ()) = tokio::join!(load.publish(&journal, 0, MESSAGES), halts);
+    let (all, figures) = log::settle_and_check(&journal, &published).await;
+    assert!(all.rejected.is_empty(), "{:?}", all.rejected.first());
+    assert!(kefu.ended().is_none(), "kefu ended by itself");
+    println!("halted server: {figures}; {} outcomes were unknown", unknown_outcomes(&kefu).unwrap_or(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_was_halted_takes_up_its_work_again() {
+    let (_bus, mut kefu, journal) = start().await;
+    let load = Load::new("web", THREADS, THREADS);
+    let halts = async {
+        for third in [1, 2] {
+            load.reached(THREADS * MESSAGES * third / 3).await;
+            kefu.signal(Signal::SIGSTOP);
+            let expired = async || journal.leases().await.ok()?.is_empty().then_some(());
+            eventually("all leases have run out", expired).await;
+            kefu.signal(Signal::SIGCONT);
+        }
+    };
+    let (published, ()) = tokio::join!(load.publish(&journal, 0, MESSAGES), halts);
+    let (all, figures) = log::settle_and_check(&journal, &published).await;
+    assert!(all.rejected.is_empty(), "{:?}", all.rejected.first());
+    assert!(kefu.ended().is_none(), "kefu ended by itself");
+    println!("halted kefu: {figures}");
+}
