@@ -20,10 +20,10 @@ use std::time::Duration;
 #[command(after_help = "\
 Examples:
   kefu act web:alice offer --agent anna
-  kefu act web:alice --as agent:anna accept
-  kefu act web:alice --as agent:anna reply \"Your order left this morning.\"
-  kefu act web:alice --as agent:anna transfer --queue sales --note \"wants a discount\"
-  kefu act web:alice --as agent:anna snooze --for 2h
+  kefu act web:alice accept --as agent:anna
+  kefu act web:alice reply \"Your order left this morning.\" --as agent:anna
+  kefu act web:alice transfer --queue sales --note \"wants a discount\" --as agent:anna
+  kefu act web:alice snooze --for 2h --as agent:anna
   kefu act web:alice raw '{\"type\": \"hold\", \"v\": 1}'
 
 A command that may not have arrived can be sent again under the same --id: it is carried out once.")]
@@ -33,16 +33,16 @@ pub struct Act {
     #[command(flatten)]
     tenant: TenantArg,
     /// Who does it: agent:ID, bot:ID, scheduler:ID, timer:ID or system:ID [default: system:operator]
-    #[arg(long = "as", value_name = "KIND:ID", value_parser = values::actor)]
+    #[arg(long = "as", global = true, value_name = "KIND:ID", value_parser = values::actor)]
     actor: Option<Actor>,
     /// Only if the conversation is at this version; refused as `stale` otherwise
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, global = true, value_name = "VERSION")]
     expected_version: Option<u64>,
     /// Id of the command, for retries [default: a new one]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, global = true, value_name = "ID")]
     id: Option<String>,
     /// How long to wait for the result
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = units::duration)]
     timeout: Duration,
     #[command(subcommand)]
     verb: Verb,

@@ -73,8 +73,10 @@ impl Chat {
             note(format!("You are {} on {}. Type, or /help.", thread.thread, thread.channel));
         }
         let (lines, mut printer) = read_lines(interactive)?;
+        // Whoever leaves a chat has read what there was to read.
+        let wait = if interactive { Duration::ZERO } else { self.wait };
         let out = &mut session.out;
-        let talked = talk(&client, &thread, lines, self.wait, |reply| match &mut printer {
+        let talked = talk(&client, &thread, lines, wait, |reply| match &mut printer {
             Some(printer) => printer(format!("{}\n", line(&reply, out))),
             None if out.is_json() => out.json_line(&json!({ "reply": reply })).and_then(|()| out.flush()),
             None => show(&reply, out),

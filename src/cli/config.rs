@@ -1,6 +1,6 @@
 //! `kefu config`: the configuration of the process.
 
-use super::{Session, error::CliError, output::Style};
+use super::{Session, error::CliError};
 use crate::config::{default_file, keys};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -52,7 +52,7 @@ fn show(session: &mut Session) -> Result<(), CliError> {
         .into_iter()
         .map(|entry| {
             let env = keys::find(entry.key).map_or("", |key| key.env);
-            let unset = session.out.styled(Style::Dim, "(not set)");
+            let unset = "(not set)".to_owned();
             let origin = if entry.value.is_some() { entry.origin.to_string() } else { String::new() };
             [entry.key.to_owned(), entry.value.unwrap_or(unset), origin, env.to_owned()]
         })

@@ -4,7 +4,7 @@ use super::{
     Session, TenantArg,
     client::{Ask, Client, operator},
     error::{CliError, Exit},
-    output::{Output, Style},
+    output::{Output, Style, plain},
     values::{self, ContactArg},
 };
 use crate::config::units;
@@ -172,10 +172,10 @@ async fn show(session: &mut Session, client: &Client, tenant: &str, key: &str) -
 
 fn describe(key: &str, found: &Value, out: &Output) -> String {
     let (state, own) = (&found["state"], &found["details"]);
-    let mut lines = vec![out.styled(Style::Bold, own["name"].as_str().unwrap_or(key))];
+    let mut lines = vec![out.styled(Style::Bold, plain(own["name"].as_str().unwrap_or(key)))];
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!("  {name:<12} {value}"));
+            lines.push(format!("  {name:<12} {}", plain(&value)));
         }
     };
     line("key", key.to_owned());

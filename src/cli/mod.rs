@@ -231,7 +231,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
 #[derive(Debug, Args)]
 struct TenantArg {
     /// Whose [env: KEFU_TENANT] [default: demo]
-    #[arg(long, short, value_name = "TENANT", value_parser = configuration::units::token)]
+    #[arg(long, short, global = true, value_name = "TENANT", value_parser = configuration::units::token)]
     tenant: Option<String>,
 }
 

@@ -97,21 +97,28 @@ impl Output {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Rows under a heading, with columns as wide as needed.
+    /// Rows under a heading, with columns as wide as needed. Cells are one line, whatever is in them.
     pub fn table<const N: usize>(&mut self, heading: [&str; N], rows: &[[String; N]]) -> Result<(), CliError> {
+        let rows: Vec<[String; N]> =
+            rows.iter().map(|row| row.each_ref().map(|cell| plain(cell).replace('\n', " "))).collect();
         let mut widths = heading.map(width);
-        for row in rows {
+        for row in &rows {
             for (known, cell) in widths.iter_mut().zip(row) {
                 *known = (*known).max(width(cell));
             }
         }
         let heading = self.styled(Style::Bold, pad(&heading.map(str::to_owned), &widths));
         self.line(heading)?;
-        for row in rows {
+        for row in &rows {
             self.line(pad(row, &widths))?;
         }
         self.flush()
     }
+}
+
+/// `text` without control characters: what a customer wrote must not be able to steer an operator's terminal.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// A remark for a person, beside the results.
@@ -143,6 +150,11 @@ fn width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_customer_wrote_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\x1b[2Jb\u{9b}c\n"), "a\u{fffd}[2Jb\u{fffd}c\n");
+    }
 
     #[test]
     fn columns_are_counted_as_a_terminal_shows_them() {

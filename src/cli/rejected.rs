@@ -4,7 +4,7 @@ use super::{
     Session,
     client::{Ask, Client, operator},
     error::{CliError, Exit},
-    output::note,
+    output::{note, plain},
 };
 use crate::{
     config::units,
@@ -176,11 +176,8 @@ async fn show(session: &mut Session, client: &Client, seq: u64) -> Result<(), Cl
         }
         lines.push(String::new());
         match value.get("payload").map(serde_json::to_string_pretty) {
-            Some(Ok(json)) => lines.push(json),
-            // Control characters of a stranger do not belong on a terminal.
-            _ => {
-                lines.push(payload.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect())
-            }
+            Some(Ok(json)) => lines.push(plain(&json)),
+            _ => lines.push(plain(&payload)),
         }
         lines.join("\n")
     })
@@ -213,11 +210,11 @@ impl Retry {
             chosen
         };
         let mut groups: BTreeMap<Named, Vec<RejectedRecord>> = BTreeMap::new();
-        let mut plain = Vec::new();
+        let mut others = Vec::new();
         for record in chosen {
             match quarantined(&record) {
                 Some(named) => drop(groups.entry(named).or_default()),
-                None => plain.push(record),
+                None => others.push(record),
             }
         }
         if !groups.is_empty() {
@@ -237,8 +234,8 @@ impl Retry {
                 retried.push(send_again(client, record).await?);
             }
         }
-        plain.sort_by_key(|record| record.seq);
-        for record in &plain {
+        others.sort_by_key(|record| record.seq);
+        for record in &others {
             retried.push(send_again(client, record).await?);
         }
         let value = json!({ "retried": retried });

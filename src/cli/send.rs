@@ -4,7 +4,7 @@ use super::{
     Session, TenantArg,
     client::{Client, new_id, now, rejected_error},
     error::{CliError, Exit},
-    output::{Output, Style, note},
+    output::{Output, Style, note, plain},
     values,
 };
 use crate::{
@@ -277,7 +277,7 @@ pub(super) fn line(reply: &Outbound, out: &Output) -> String {
         Content::Card { title, .. } => format!("[card: {title}]"),
         other => serde_json::to_string(other).unwrap_or_default(),
     };
-    format!("{} {text}", out.styled(Style::Cyan, format!("{author}:")))
+    format!("{} {}", out.styled(Style::Cyan, format!("{}:", plain(&author))), plain(&text))
 }
 
 /// Stores a file; the content that refers to it.

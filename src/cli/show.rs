@@ -4,7 +4,7 @@ use super::{
     Session, TenantArg,
     client::Client,
     error::CliError,
-    output::{Output, Style},
+    output::{Output, Style, plain},
     values::{ConversationArg, Place},
 };
 use crate::{aggregate::kind::KindOf, conversation::Conversation, journal::Journal};
@@ -138,8 +138,8 @@ fn phase(phase: &Value) -> String {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => plain(text),
+        other => plain(&other.to_string()),
     }
 }
 
@@ -152,6 +152,6 @@ fn compact(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Object(fields) if fields.is_empty() => String::new(),
-        other => other.to_string(),
+        other => plain(&other.to_string()),
     }
 }

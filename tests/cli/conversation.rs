@@ -31,7 +31,7 @@ fn a_customer_is_welcomed_offered_served_and_closed_and_the_past_can_be_shown() 
     kefu.act(&["tag", "vip", "order"]);
     kefu.act(&["--as", "agent:anna", "hold"]);
     kefu.act(&["--as", "agent:anna", "raw", r#"{"type": "resume", "v": 1}"#]);
-    kefu.act(&["--as", "agent:anna", "wrap-up"]);
+    kefu.act(&["wrap-up", "--as", "agent:anna", "--timeout", "20s"]);
     kefu.act(&["--as", "agent:anna", "disposition", "solved"]);
     let closed = kefu.act(&["--as", "agent:anna", "close"]);
 
