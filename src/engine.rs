@@ -22,11 +22,7 @@ use std::{path::PathBuf, sync::Arc};
 
 /// The aggregates that kefu drives.
 pub fn kinds() -> Kinds {
-    Kinds::new(vec![
-        KindOf::<Conversation>::boxed(),
-        KindOf::<Contact>::boxed(),
-        KindOf::<Settings>::boxed(),
-    ])
+    Kinds::new(vec![KindOf::<Conversation>::boxed(), KindOf::<Contact>::boxed(), KindOf::<Settings>::boxed()])
 }
 
 /// What an engine is made of.

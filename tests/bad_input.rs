@@ -2,6 +2,8 @@
 //!
 //! `KEFU_FUZZ_INPUTS=1000000` tries so many, `KEFU_FUZZ_SEED=7` repeats the world of one seed.
 
+#![allow(clippy::unwrap_used, dead_code)] // A test may panic, and uses the part of its support that it needs.
+
 #[path = "bad_input/corpus.rs"]
 mod corpus;
 #[path = "bad_input/mutate.rs"]
@@ -134,6 +136,12 @@ impl World {
                 if value.chars().any(char::is_control) || value.chars().count() > 1000 {
                     return Err(format!("the header {name} of a rejection is not one line: {value:?}"));
                 }
+            }
+            if reason == reason::QUARANTINED {
+                let commit = self.bus.read(self.bus.last_seq(MemoryStream::Events)).unwrap().unwrap();
+                let commit: Value = serde_json::from_slice(&commit.payload).unwrap();
+                let error = commit["events"].as_array().unwrap().iter().find_map(|event| event["error"].as_str());
+                self.count(&format!("quarantined: {:.50}", error.unwrap_or("set aside before")));
             }
             self.count(&format!("rejected: {reason}"));
         }

@@ -1,7 +1,8 @@
 //! A message through the whole path, on a real nats-server: in by the inbox, out by the outbox.
 
+#![allow(clippy::unwrap_used, dead_code)] // A test may panic, and uses the part of its support that it needs.
+
 #[path = "support/nats.rs"]
-#[allow(dead_code)]
 mod nats;
 
 use bytes::Bytes;
@@ -39,11 +40,16 @@ async fn command(journal: &NatsJournal, aggregate: &str, key: &str, id: &str, bo
 async fn a_customer_is_welcomed_handed_over_served_and_not_answered_twice() {
     let server = nats::TestServer::start().await;
     let journal = server.journal().await;
-    let options =
-        EngineOptions::new(journal.clone(), journal.subjects().clone(), journal.partitions(), server.data.path().join("store"));
+    let options = EngineOptions::new(
+        journal.clone(),
+        journal.subjects().clone(),
+        journal.partitions(),
+        server.data.path().join("store"),
+    );
     let engine = Engine::start(options).unwrap();
 
-    let made = command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": demo_settings()})).await;
+    let made =
+        command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": demo_settings()})).await;
     assert!(made.ok, "{made:?}");
     engine.store().watch_projected().wait_for(|seq| *seq >= made.seq.unwrap()).await.unwrap();
 

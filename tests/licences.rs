@@ -1,6 +1,8 @@
 //! What kefu is built from may be built from: licences, banned crates and sources, as deny.toml says. `cargo deny` checks
 //! the same and more, but takes longer to install than all else here; this needs nothing but cargo.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use serde_json::Value;
 use std::{collections::BTreeSet, process::Command};
 

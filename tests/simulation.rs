@@ -2,6 +2,8 @@
 //!
 //! `KEFU_SIM_SEEDS=100000` runs so many seeds, `KEFU_SIM_SEED=7` repeats one and shows what happened in it.
 
+#![allow(clippy::unwrap_used, dead_code)] // A test may panic, and uses the part of its support that it needs.
+
 #[path = "simulation/mod.rs"]
 mod simulation;
 

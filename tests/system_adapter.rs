@@ -1,6 +1,8 @@
 //! An adapter that knows nothing but the public contract replays thousands of messages of real dialogues through a real
 //! `kefu serve`.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 mod support;
 
 use support::{

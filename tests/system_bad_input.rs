@@ -1,6 +1,8 @@
 //! Bad input on the real bus: each ends in `KEFU_REJECTED` with its reason, as it came, or is decided normally; kefu
 //! stays alive and ready, and what comes after flows.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 mod support;
 
 use bytes::Bytes;

@@ -1,8 +1,9 @@
 //! Halted (SIGSTOP) and not killed: what was asked before the halt is done after it, when nobody waits for it any more.
 //! Appends land late, leases have run out, and nothing may be lost or doubled all the same.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 #[path = "support/nats.rs"]
-#[allow(dead_code)]
 mod nats;
 mod support;
 

@@ -3,8 +3,9 @@
 //!
 //! KEFU_TEST_LONG=1 makes it the long one, KEFU_TEST_SEED=N another one.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 #[path = "support/nats.rs"]
-#[allow(dead_code)]
 mod nats;
 mod support;
 

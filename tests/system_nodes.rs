@@ -1,8 +1,9 @@
 //! Two kefu processes on one nats-server that neither of them manages: they share the partitions, one takes over what
 //! the other leaves, and an owner that was held up for long and comes back does no harm.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 #[path = "support/nats.rs"]
-#[allow(dead_code)]
 mod nats;
 mod support;
 

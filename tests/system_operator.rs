@@ -1,8 +1,9 @@
 //! What an operator does to a running kefu, and what a restart must not change: settings, small memory, a lost
 //! database, a graceful stop.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 #[path = "support/nats.rs"]
-#[allow(dead_code)]
 mod nats;
 mod support;
 

@@ -2,6 +2,8 @@
 //! committed. Plain text checks, so that they are fast and hold for code that is not compiled here. Each failure says what
 //! to do.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::{fs, path::Path, process::Command};
 
 /// Code that only computes: it gets time, ids, randomness and look-ups as arguments.

@@ -102,23 +102,15 @@ pub async fn work(options: WorkerOptions) -> Result<()> {
         tasks.spawn(owner(Arc::clone(&shared), messages));
     }
     let log = log(&shared.context).await?;
-    tasks.spawn(async move { log.for_each(|_| std::future::ready(())).await.pipe_ok() });
+    tasks.spawn(async move {
+        log.for_each(|_| std::future::ready(())).await;
+        Ok(())
+    });
     println!("ready");
     let mut nothing = Vec::new();
     tokio::select! {
         _ = async { tokio::io::stdin().read_to_end(&mut nothing).await } => Ok(()),
         Some(ended) = tasks.join_next() => ended?.and(Err("the raw loop's consumer ended".into())),
-    }
-}
-
-/// A future's `()` as success.
-trait PipeOk {
-    fn pipe_ok(self) -> Result<()>;
-}
-
-impl PipeOk for () {
-    fn pipe_ok(self) -> Result<()> {
-        Ok(self)
     }
 }
 

@@ -5,7 +5,11 @@ use crate::{
     journal::Outgoing,
 };
 use bytes::Bytes;
-use kefu_events::{Actor, ActorKind, CommandHeader, CommandResult, envelope::Command};
+use kefu_events::{
+    Actor, ActorKind, CommandHeader, CommandResult,
+    envelope::Command,
+    key::{MAX_BODY_BYTES, is_token},
+};
 
 /// Who sends the commands of one aggregate to another.
 pub const SYSTEM_ACTOR: &str = "kefu";
@@ -61,6 +65,37 @@ pub fn outgoing(commit: &Recorded, seq: u64) -> Vec<Outgoing> {
     }
     all
 }
+
+/// Bytes of a commit below which none of its effects can be too large: they are made of what it says.
+const SURELY_SMALL: usize = 64 * 1024;
+
+/// Why an effect of this commit, which is `bytes` long, could never be published, if that is so. It would be tried for
+/// ever, and everything behind it would wait: so such a commit must not come into the log.
+pub fn never_published(commit: &Recorded, bytes: usize) -> Option<String> {
+    let address = commit.effects.iter().find_map(|effect| match effect {
+        Effect::Reply(reply) => [&reply.channel, &reply.key].into_iter().find(|token| !is_token(token)),
+        Effect::Command { key, .. } => (!is_token(key)).then_some(key),
+    });
+    if let Some(token) = address {
+        let start: String = token.chars().take(100).collect();
+        return Some(format!("an effect is for {start:?}, which cannot stand in a subject"));
+    }
+    if bytes < SURELY_SMALL {
+        return None;
+    }
+    outgoing(commit, 0).iter().find_map(|effect| match effect {
+        Outgoing::Command { payload, .. } if payload.len() > MAX_BODY_BYTES => {
+            Some(format!("a command to another aggregate has {} bytes; {MAX_BODY_BYTES} are allowed", payload.len()))
+        }
+        Outgoing::Reply { payload, .. } if payload.len() > MAX_REPLY_BYTES => {
+            Some(format!("a reply has {} bytes; {MAX_REPLY_BYTES} are allowed", payload.len()))
+        }
+        _ => None,
+    })
+}
+
+/// Bytes of a reply, at most: half of what the server takes by default, which leaves room for whatever it adds.
+const MAX_REPLY_BYTES: usize = 512 * 1024;
 
 /// The publication of a command's result.
 pub fn result_of(tenant: &str, result: &CommandResult) -> Outgoing {

@@ -10,7 +10,7 @@ use super::{
     entries::Entries,
     folds::{CAUSES, FoldedState, Folds, SNAPSHOTS, TIMERS},
     keys,
-    projection::Shape,
+    projection::{Shape, WriteParts},
     timers::{TimerChange, TimerHeads},
 };
 use kefu_events::{AggregateKind, Timestamp};
@@ -141,12 +141,7 @@ impl Projection for Aggregates {
         Ok(())
     }
 
-    fn fill(
-        &mut self,
-        gained: &[usize],
-        view: &View,
-        write: &mut dyn FnMut(&mut dyn FnMut(&mut Batch<'_>)) -> Result<(), StoreError>,
-    ) -> Result<bool, StoreError> {
+    fn fill(&mut self, gained: &[usize], view: &View, write: &mut WriteParts<'_>) -> Result<bool, StoreError> {
         if !gained.iter().all(|family| Folds::is_list(*family)) {
             return Ok(false);
         }

@@ -47,7 +47,7 @@ pub use lists::{
     CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,
     WrongCursor,
 };
-pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View};
+pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};
 pub use settings::Settings;
 pub use timers::DueTimer;

@@ -9,6 +9,9 @@ use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Writes one part of something large: what the inner function adds to the batch.
+pub type WriteParts<'a> = dyn FnMut(&mut dyn FnMut(&mut Batch<'_>)) -> Result<(), StoreError> + 'a;
+
 /// Something that is known because the log was read: folded from every commit, in order, each exactly once.
 ///
 /// The writes of a batch of commits, of all projections, and their checkpoints are one atomic write. So a projection
@@ -47,12 +50,7 @@ pub trait Projection: Send + 'static {
     ///
     /// # Errors
     /// The store could not be read or written.
-    fn fill(
-        &mut self,
-        _gained: &[usize],
-        _view: &View,
-        _write: &mut dyn FnMut(&mut dyn FnMut(&mut Batch<'_>)) -> Result<(), StoreError>,
-    ) -> Result<bool, StoreError> {
+    fn fill(&mut self, _gained: &[usize], _view: &View, _write: &mut WriteParts<'_>) -> Result<bool, StoreError> {
         Ok(false)
     }
 

@@ -1,6 +1,8 @@
 //! The command line, as its users have it: the real program with a real nats-server of its own, in a temporary
 //! directory, on free ports.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 mod accounts;
 mod conversation;
 mod program;

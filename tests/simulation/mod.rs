@@ -14,6 +14,7 @@
 
 mod aggregates;
 mod clients;
+#[allow(dead_code)] // The simulation uses half of it.
 #[path = "../bad_input/corpus.rs"]
 mod corpus;
 mod faults;

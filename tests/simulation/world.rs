@@ -301,7 +301,7 @@ impl World {
                 self.fire_timers(node, partition);
                 self.tick(node, partition);
                 // The server lost patience with what was delivered and never acked.
-                let taken = self.part(node, partition).map(|part| part.taken).filter(|_| self.steps % 8 == 0);
+                let taken = self.part(node, partition).map(|part| part.taken).filter(|_| self.steps.is_multiple_of(8));
                 if let Some(taken) = taken {
                     self.bus.redeliver(taken, Queue::Inbox);
                     self.bus.redeliver(taken, Queue::Commands);

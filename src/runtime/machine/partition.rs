@@ -4,13 +4,13 @@ use super::{Action, AggregateId, Counters, Happened, Limits};
 use crate::{
     aggregate::{
         Cause, Context, TenantConfig,
-        kind::{self, Cell, Decision, Kinds, ParsedInput},
+        kind::{self, Cell, Decision, Kinds, ParsedInput, Poison},
     },
     journal::{AppendError, Delivery, Outgoing},
     runtime::{
         Env,
         intake::{self, Rejection, reason},
-        outgoing::{QUARANTINE, outgoing, result_of},
+        outgoing::{QUARANTINE, never_published, outgoing, result_of},
     },
 };
 use kefu_events::{CommandResult, Refusal, Timestamp};
@@ -358,7 +358,11 @@ impl Machine {
             settings: env.tenants.config(&id.tenant).map_or(&none, |config| config),
             found,
         };
-        let decision = match cell.decide(&head.input, &context) {
+        let decided = cell.decide(&head.input, &context).and_then(|decision| {
+            let never = never_published(&decision.commit, decision.payload.len());
+            never.map_or(Ok(decision), |why| Err(Poison(why)))
+        });
+        let decision = match decided {
             Ok(decision) => decision,
             Err(poison) => {
                 self.counters.quarantined += 1;
@@ -450,7 +454,9 @@ impl Machine {
 
     fn publish(&mut self, id: &AggregateId, commit: &kind::Recorded, seq: u64, env: &Env, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(id) else { return };
-        let mut all = outgoing(commit, seq);
+        // What was committed by code that did not look, or to set the aggregate aside, must not stop everything behind it.
+        let never = never_published(commit, 0).is_some();
+        let mut all = if never { Vec::new() } else { outgoing(commit, seq) };
         if commit.facts.cause.starts_with(QUARANTINE)
             && let Some(head) = slot.mailbox.front()
         {

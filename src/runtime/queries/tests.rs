@@ -78,7 +78,7 @@ impl Fixture {
         let decision = cell.decide(&input, &context).unwrap();
         assert_eq!(decision.commit.facts.refusal, None);
         cell.apply(&decision.commit, self.seq + 1);
-        self.feed(&[(format!("kefu.events.acme.{kind}.{key}"), decision.payload)]);
+        self.feed(&[(format!("kefu.events.acme.{kind}.{key}"), decision.payload.to_vec())]);
     }
 
     fn see(&mut self, sender: &str, attributes: Value) {

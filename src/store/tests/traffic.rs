@@ -43,7 +43,7 @@ pub(crate) fn traffic(conversations: usize, messages: usize) -> Vec<(String, Vec
                 found: &[],
             };
             let decision = cell.decide(&input, &context).unwrap();
-            log.push((format!("kefu.events.acme.conversation.{key}"), decision.payload));
+            log.push((format!("kefu.events.acme.conversation.{key}"), decision.payload.to_vec()));
             cell.apply(&decision.commit, log.len() as u64);
         }
     }

@@ -1,9 +1,8 @@
 //! The machine by hand: one test per defect that the simulation, or reading it, once found.
 
-use bytes::Bytes;
 use super::*;
 use crate::{
-    aggregate::kind::KindOf,
+    aggregate::{Effect, kind::KindOf},
     conversation::Conversation,
     journal::{
         LogPosition, Queue, Recorded,
@@ -11,6 +10,7 @@ use crate::{
     },
     runtime::{Tenants, machine::Happened},
 };
+use bytes::Bytes;
 use kefu_events::key::conversation_key;
 use serde_json::json;
 use std::{cell::Cell as Counter, sync::Arc};
@@ -273,4 +273,35 @@ fn two_inputs_under_one_sequence_of_a_queue_that_lost_its_end_are_both_rejected(
         }
     };
     assert_ne!(rejected(b"{"), rejected(b"["));
+}
+
+#[test]
+fn an_effect_that_no_subject_can_name_sets_its_aggregate_aside_instead_of_being_tried_for_ever() {
+    let reply = |key: &str| kefu_events::Outbound {
+        id: "r".into(),
+        tenant: "t".into(),
+        channel: "web".into(),
+        thread: "x".into(),
+        key: key.into(),
+        session: 1,
+        at: Timestamp::default(),
+        author: kefu_events::Author::system(),
+        content: kefu_events::Content::text("hi"),
+        reply_to: None,
+    };
+    let mut bench = Bench::new();
+    let commit = bench.first_append();
+    let kind = KindOf::<Conversation>::boxed();
+    let with = |effect: Effect| {
+        let mut recorded = kind.read(&commit).unwrap();
+        recorded.effects = vec![effect];
+        recorded
+    };
+    let command = |key: &str| Effect::Command { aggregate: id().kind, key: key.into(), body: json!({}) };
+    assert_eq!(never_published(&with(Effect::Reply(reply("key"))), 100), None);
+    assert_eq!(never_published(&with(command("key")), 100), None);
+    assert!(never_published(&with(Effect::Reply(reply("a.b"))), 100).is_some());
+    assert!(never_published(&with(command("客服")), 100).is_some());
+    let large = Effect::Command { aggregate: id().kind, key: "key".into(), body: json!({"text": "x".repeat(300_000)}) };
+    assert!(never_published(&with(large), 310_000).is_some());
 }
