@@ -120,7 +120,8 @@ fn cases() -> Vec<Case> {
     let case = commands("a command for an unknown tenant", "unknown_tenant", payload);
     cases.push(Case { address: address("nobody", "agent"), ..case });
     let payload = command("c8", &json!({"actor": {"kind": "customer", "id": "eve"}})).to_string();
-    let case = commands("a source that is none", "subject_mismatch", payload);
+    cases.push(commands("a customer's command", "malformed", payload));
+    let case = commands("a source that is none", "subject_mismatch", command("c9", &json!({})).to_string());
     cases.push(Case { address: address("demo", "root"), ..case });
     cases
 }
