@@ -1,4 +1,17 @@
-//! kefu: an event-sourced customer-service engine.
+//! kefu: an event-sourced customer-service engine on NATS JetStream.
+//!
+//! In reading order:
+//!
+//! - `kefu_events` (its own crate): the contract, what enters and leaves;
+//! - [`aggregate`]: what a state machine is here; [`conversation`], [`contact`], [`settings`]: the state machines, pure;
+//! - [`runtime`]: what drives them: one pure machine per partition ([`runtime::machine`]), its actor, the node's leases,
+//!   the projector, timers, queries;
+//! - [`journal`]: the bus; [`store`]: what a node remembers of it;
+//! - [`engine`]: all of that put together, as one node;
+//! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
+//!
+//! ARCHITECTURE.md says why it is so. `tests/tidy.rs` holds who may import whom.
+
 pub mod aggregate;
 pub mod bridge;
 pub mod cli;
