@@ -48,7 +48,10 @@ impl File {
     /// Whether line `number` (from 0) belongs to tests.
     fn is_test(&self, number: usize) -> bool {
         let own_file = self.path.contains("tests/") || self.path.ends_with("tests.rs");
-        own_file || self.text.lines().take(number).any(|line| line.trim() == "#[cfg(test)]")
+        let lines: Vec<&str> = self.text.lines().take(number).collect();
+        // `mod tests;` is a file of its own; what follows such a line is code.
+        let begins = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && !pair[1].trim().ends_with(';');
+        own_file || lines.windows(2).any(begins)
     }
 
     /// The Rust code with its comments and the contents of its strings blanked out, line by line.
@@ -316,7 +319,7 @@ fn a_test_that_sleeps_says_what_for() {
         let lines: Vec<&str> = file.text.lines().collect();
         let explained = |number: usize| {
             let before = |count: usize| &lines[number.saturating_sub(count)..=number];
-            let asks_again = |line: &&str| line.trim() == "loop {" || line.trim().starts_with("while ");
+            let asks_again = |line: &&str| line.trim().ends_with("loop {") || line.trim().starts_with("while ");
             before(1).iter().any(|line| line.contains("// waits because")) || before(6).iter().any(asks_again)
         };
         lines_of_code(&file, |number, line| {
