@@ -6,6 +6,7 @@ use kefu::journal::Outgoing;
 use kefu_events::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandResult, Timestamp, V,
     envelope::Command as CommandMessage,
+    query::{ALL_TENANTS, name},
     settings::{SettingsCommand, TENANT_DOCUMENT},
 };
 use nix::{
@@ -195,9 +196,15 @@ impl Engine {
         let result = bus.journal.request_command(command, Duration::from_secs(20)).await?;
         let result = result.ok_or("kefu did not decide on the tenant's settings")?;
         let result: CommandResult = serde_json::from_slice(&result)?;
-        match result.refusal {
-            None => Ok(()),
-            Some(refusal) => Err(format!("the tenant's settings were refused: {}", refusal.message).into()),
+        if let Some(refusal) = result.refusal {
+            return Err(format!("the tenant's settings were refused: {}", refusal.message).into());
+        }
+        // Decided is not yet known to the owners, who would reject messages for a tenant that they have not heard of.
+        loop {
+            let known = bus.journal.query(ALL_TENANTS, name::TENANTS, Bytes::new(), Duration::from_secs(20)).await?;
+            if String::from_utf8_lossy(&known).contains(&format!("\"{TENANT}\"")) {
+                return Ok(());
+            }
         }
     }
 
