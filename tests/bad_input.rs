@@ -233,6 +233,8 @@ impl World {
                 let commits = self.bus.history(&subject(&id), after, 0).unwrap();
                 vec![Happened::HistoryRead(id, commits)]
             }
+            // The store of this world knows every commit at once.
+            Action::ReadEnd => vec![Happened::EndRead(0)],
             Action::Recall { id, seq } => vec![Happened::Recalled(id, self.bus.read(seq).unwrap())],
             Action::Publish { id, outgoing } => {
                 self.compare(&id, &outgoing);
@@ -243,7 +245,9 @@ impl World {
                 vec![Happened::Published(id)]
             }
             Action::Reject { outgoing, ack } => {
-                self.bus.publish(time, outgoing, PublishFault::None).unwrap();
+                for one in outgoing {
+                    self.bus.publish(time, one, PublishFault::None).unwrap();
+                }
                 assert!(self.bus.ack(&ack, AckFault::None));
                 Vec::new()
             }

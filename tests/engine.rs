@@ -20,13 +20,24 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn command(journal: &NatsJournal, aggregate: &str, key: &str, id: &str, body: Value) -> CommandResult {
+    command_of("demo", journal, aggregate, key, id, body).await
+}
+
+async fn command_of(
+    tenant: &str,
+    journal: &NatsJournal,
+    aggregate: &str,
+    key: &str,
+    id: &str,
+    body: Value,
+) -> CommandResult {
     let mut command = json!({"id": id, "v": 1, "aggregate": aggregate, "key": key,
         "actor": {"kind": "system", "id": "test"}, "at": "2026-11-22T00:00:00.000Z"});
     for (name, value) in body.as_object().unwrap() {
         command[name] = value.clone();
     }
     let outgoing = Outgoing::Command {
-        tenant: "demo".to_owned(),
+        tenant: tenant.to_owned(),
         source: "system".to_owned(),
         key: key.to_owned(),
         id: id.to_owned(),
@@ -36,23 +47,42 @@ async fn command(journal: &NatsJournal, aggregate: &str, key: &str, id: &str, bo
     serde_json::from_slice(&result).unwrap()
 }
 
+async fn start(server: &nats::TestServer) -> (NatsJournal, Engine) {
+    let journal = server.journal().await;
+    let store = server.data.path().join("store");
+    let options = EngineOptions::new(journal.clone(), journal.subjects().clone(), journal.partitions(), store);
+    (journal, Engine::start(options).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_can_be_used_as_soon_as_it_is_created() {
+    let server = nats::TestServer::start().await;
+    let (journal, engine) = start(&server).await;
+    let key = conversation_key("web", "alice");
+    let message = json!({"id": "1", "channel": "web", "thread": "alice", "sender": {"id": "alice"},
+        "sent_at": "2026-11-22T00:00:00.000Z", "content": {"kind": "text", "text": "Hello"}});
+    for n in 0..20 {
+        let (tenant, set) = (format!("t{n}"), json!({"type": "set", "value": demo_settings()}));
+        let mut outbox = journal.outbox(&tenant, Some("web"), OutboxStart::After(0)).await.unwrap();
+        let early =
+            command_of(&tenant, &journal, "settings", "channel-web", "early", json!({"type": "set", "value": {}}))
+                .await;
+        assert_eq!(early.refusal.expect("there is no tenant yet").code, "unknown_tenant");
+        assert!(command_of(&tenant, &journal, "settings", "tenant", "make", set).await.ok);
+        journal.publish_inbound(&tenant, "web", &key, "1", Bytes::from(message.to_string())).await.unwrap();
+        let reply = tokio::time::timeout(PATIENCE, outbox.next()).await;
+        assert!(reply.is_ok(), "the first message to {tenant} got no reply");
+    }
+    engine.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_is_welcomed_handed_over_served_and_not_answered_twice() {
     let server = nats::TestServer::start().await;
-    let journal = server.journal().await;
-    let options = EngineOptions::new(
-        journal.clone(),
-        journal.subjects().clone(),
-        journal.partitions(),
-        server.data.path().join("store"),
-    );
-    let engine = Engine::start(options).unwrap();
-
+    let (journal, engine) = start(&server).await;
     let made =
         command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": demo_settings()})).await;
     assert!(made.ok, "{made:?}");
-    engine.store().watch_projected().wait_for(|seq| *seq >= made.seq.unwrap()).await.unwrap();
-
     let key = conversation_key("web", "alice");
     let message = json!({"id": "1", "channel": "web", "thread": "alice", "sender": {"id": "alice"},
         "sent_at": "2026-11-22T00:00:00.000Z", "content": {"kind": "text", "text": "Where is my order?"}});

@@ -8,7 +8,7 @@ mod nats;
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use kefu::journal::{
-    AppendError, Delivery, Journal, JournalError, NatsJournal, Outgoing, Queue, Recorded, RejectedRecord,
+    AppendError, Deliveries, Delivery, Journal, JournalError, NatsJournal, Outgoing, Queue, Recorded, RejectedRecord,
     memory::MemoryJournal, subjects::Subjects,
 };
 use std::{collections::BTreeMap, future::Future, time::Duration};
@@ -89,6 +89,7 @@ conformance!(
     a_partition_gets_its_own_messages_only LONG_LEASE,
     what_is_acked_is_not_delivered_again LONG_LEASE,
     take_over_redelivers_everything_unacked_in_order LONG_LEASE,
+    the_backlog_is_what_a_former_owner_may_hold LONG_LEASE,
     take_over_ends_the_former_owners_stream LONG_LEASE,
     the_same_epoch_can_take_over_again LONG_LEASE,
     an_old_owners_ack_does_not_count LONG_LEASE,
@@ -118,7 +119,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it should not take so long")
 }
 
-async fn take(deliveries: &mut BoxStream<'static, Delivery>, count: usize) -> Vec<Delivery> {
+async fn take(deliveries: &mut Deliveries, count: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < count {
         taken.push(soon(deliveries.next()).await.expect("the stream should not end"));
@@ -309,6 +310,27 @@ async fn take_over_redelivers_everything_unacked_in_order(journal: impl Bus) {
     assert_eq!(again[3].stream_seq, held[3].stream_seq);
     journal.inbound("k", "new", "new").await.unwrap();
     assert_eq!(texts(&take(&mut second, 1).await), ["new"]);
+}
+
+async fn the_backlog_is_what_a_former_owner_may_hold(journal: impl Bus) {
+    for n in 0..10 {
+        journal.inbound("k", &n.to_string(), &n.to_string()).await.unwrap();
+    }
+    for n in 0..3 {
+        publish_command(&journal, "k", &format!("c{n}")).await;
+    }
+    let partition = journal.partition_of("k");
+    let other = (0..16).find(|other| *other != partition).unwrap();
+    assert!(journal.take_over(other, 1, 100).await.unwrap().backlog().is_delivered(), "nothing is there");
+    for (max_pending, held) in [(100, 13), (4, 7)] {
+        let mut deliveries = journal.take_over(partition, 1, max_pending).await.unwrap();
+        let mut backlog = deliveries.backlog();
+        for delivery in take(&mut deliveries, held).await {
+            assert!(!backlog.is_delivered());
+            backlog.count_down(delivery.queue);
+        }
+        assert!(backlog.is_delivered());
+    }
 }
 
 async fn take_over_ends_the_former_owners_stream(journal: impl Bus) {

@@ -103,8 +103,8 @@ pub trait Kind: Send + Sync {
     fn state_version(&self) -> u32;
     /// See [`Aggregate::TAKES_MESSAGES`].
     fn takes_messages(&self) -> bool;
-    /// See [`Aggregate::FOUNDS_TENANTS`].
-    fn founds_tenants(&self) -> bool;
+    /// See [`Aggregate::founds_tenants`].
+    fn founds_tenants(&self, key: &str) -> bool;
     /// An input out of a customer's message.
     fn message(&self, cause: String, cause_seq: u64, actor: Actor, message: Inbound) -> ParsedInput;
     /// An input out of a command's JSON, whose header has been read.
@@ -223,8 +223,8 @@ impl<A: Aggregate> Kind for KindOf<A> {
         A::TAKES_MESSAGES
     }
 
-    fn founds_tenants(&self) -> bool {
-        A::FOUNDS_TENANTS
+    fn founds_tenants(&self, key: &str) -> bool {
+        A::founds_tenants(key)
     }
 
     fn message(&self, cause: String, cause_seq: u64, actor: Actor, message: Inbound) -> ParsedInput {

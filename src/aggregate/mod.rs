@@ -111,8 +111,6 @@ pub trait Aggregate: Send + Sync + 'static {
     const STATE_VERSION: u32;
     /// Whether customers' messages go here.
     const TAKES_MESSAGES: bool = false;
-    /// Whether it may come into being for a tenant that does not exist (the tenant's own settings).
-    const FOUNDS_TENANTS: bool = false;
 
     /// What it remembers. The default is the state before the first commit.
     type State: Default + Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync;
@@ -141,6 +139,11 @@ pub trait Aggregate: Send + Sync + 'static {
     /// The command that tells it of a passed deadline; `None` where there are no deadlines.
     fn timer_fired(_timer: &str, _due: Timestamp) -> Option<Self::Command> {
         None
+    }
+
+    /// Whether the one with this key may come into being for a tenant that does not exist (the tenant's own settings).
+    fn founds_tenants(_key: &str) -> bool {
+        false
     }
 
     /// Whether this command lifts a quarantine.

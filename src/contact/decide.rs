@@ -8,7 +8,7 @@ use crate::aggregate::{CommitMeta, Context, Input};
 use kefu_events::{
     Actor, ActorKind, Refusal, V,
     contact::{ContactCommand, ContactEvent, Identity},
-    key::contact_key,
+    key::{contact_key, is_token},
 };
 use serde_json::{Map, Value};
 
@@ -74,8 +74,31 @@ fn may_ask(asker: ActorKind, command: &ContactCommand) -> bool {
     asker == System || askers.contains(&asker)
 }
 
+/// The keys of other aggregates that a command names: effects go there, so they must be keys.
+fn named(command: &ContactCommand) -> Vec<&str> {
+    use ContactCommand as Command;
+    match command {
+        Command::See { conversation, via, .. } => via.iter().chain([conversation]).map(String::as_str).collect(),
+        Command::Merge { into: other, .. }
+        | Command::ProposeMerge { from: other, .. }
+        | Command::Absorb { from: other, .. }
+        | Command::Release { from: other, .. }
+        | Command::ConfirmMerge { with: other, .. } => vec![other],
+        Command::DeclineMerge { with, part_of, .. } => part_of.iter().chain([with]).map(String::as_str).collect(),
+        Command::SetAttributes { .. }
+        | Command::Tag { .. }
+        | Command::Untag { .. }
+        | Command::Unmerge { .. }
+        | Command::TimerFired { .. }
+        | Command::LiftQuarantine { .. } => Vec::new(),
+    }
+}
+
 fn carry_out(step: &mut Step, command: &ContactCommand) -> Result<(), Refusal> {
     use ContactCommand as Command;
+    if let Some(wrong) = named(command).into_iter().find(|key| !is_token(key)) {
+        return Err(invalid(format!("{wrong:?} is no key")));
+    }
     match command {
         Command::See { identity, name, attributes, conversation, via, .. } => {
             see(step, identity, name.as_deref(), attributes, conversation, via.as_deref())

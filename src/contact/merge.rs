@@ -9,7 +9,6 @@ use crate::aggregate::{Input, LookUp, TenantConfig};
 use kefu_events::{
     Refusal, Timestamp, V,
     contact::{ContactCommand, ContactDetails, ContactEvent},
-    key::is_token,
 };
 
 /// Seconds after which an unconfirmed merge is asked for again the first time. A confirmation takes milliseconds while
@@ -99,7 +98,7 @@ pub(super) fn merge(step: &mut Step, into: &str, rule: Option<&str>) -> Result<(
 
 /// Refuses what cannot be merged with `other`; since when this contact has been known.
 fn free_to_merge(step: &Step, other: &str) -> Result<Timestamp, Refusal> {
-    if !is_token(other) || other == step.context.key {
+    if other == step.context.key {
         return Err(invalid("a contact is merged with another contact, named by its key"));
     }
     let Some(first_seen) = step.state.first_seen else {

@@ -456,3 +456,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_that_names_no_key_is_refused() {
+    let mut world = World::new(&[]);
+    world.seen("a", json!({}));
+    let absorb = json!({"type": "absorb", "merge": "m", "from": "no key!", "attempt": 1, "again": false,
+                        "details": {"identities": [], "attributes": {}, "tags": []}});
+    for (actor, body) in [
+        (ActorKind::System, absorb),
+        (ActorKind::System, json!({"type": "confirm_merge", "merge": "m", "with": "no key!", "merged": true})),
+        (ActorKind::Agent, json!({"type": "merge", "into": "no key!"})),
+    ] {
+        assert_eq!(world.asks(actor, "a", body).unwrap_err().code, "invalid");
+    }
+}

@@ -5,8 +5,14 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use futures::{Stream, stream::BoxStream};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    task::{self, Poll},
+    time::Duration,
+};
 
 /// One stored commit, as the log holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +97,60 @@ pub struct Delivery {
     pub payload: Bytes,
     /// Where its acknowledgement goes; opaque.
     pub ack: AckToken,
+}
+
+/// What a partition's two queues deliver to whoever took it over; see [`Journal::take_over`].
+pub struct Deliveries {
+    stream: BoxStream<'static, Delivery>,
+    backlog: Backlog,
+}
+
+impl Deliveries {
+    pub(crate) fn new(stream: BoxStream<'static, Delivery>, backlog: Backlog) -> Self {
+        Self { stream, backlog }
+    }
+
+    /// What the former owner may have held.
+    pub fn backlog(&self) -> Backlog {
+        self.backlog
+    }
+}
+
+impl Stream for Deliveries {
+    type Item = Delivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut task::Context) -> Poll<Option<Delivery>> {
+        self.stream.as_mut().poll_next(context)
+    }
+}
+
+/// How many messages each queue held at take-over, as far as a former owner can have held them unacked: they come before
+/// all others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    inbox: u64,
+    commands: u64,
+}
+
+impl Backlog {
+    pub(crate) fn new(inbox: u64, commands: u64, max_pending: usize) -> Self {
+        let most = u64::try_from(max_pending).unwrap_or(u64::MAX);
+        Self { inbox: inbox.min(most), commands: commands.min(most) }
+    }
+
+    /// One of them was delivered.
+    pub fn count_down(&mut self, queue: Queue) {
+        let left = match queue {
+            Queue::Inbox => &mut self.inbox,
+            Queue::Commands => &mut self.commands,
+        };
+        *left = left.saturating_sub(1);
+    }
+
+    /// Whether all of them were.
+    pub fn is_delivered(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where an acknowledgement goes. Opaque: only the journal that made it can use it.
@@ -219,7 +279,7 @@ pub trait Journal: Clone + Send + Sync + Unpin + 'static {
         partition: u16,
         epoch: u64,
         max_pending: usize,
-    ) -> impl Future<Output = Result<BoxStream<'static, Delivery>, JournalError>> + Send;
+    ) -> impl Future<Output = Result<Deliveries, JournalError>> + Send;
 
     /// Acknowledges a delivery. Unconfirmed acknowledgements are bounded inside; a lost one means a redelivery.
     fn ack(&self, token: &AckToken) -> impl Future<Output = Result<(), JournalError>> + Send;

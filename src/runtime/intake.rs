@@ -2,13 +2,16 @@
 //!
 //! Pure. Whatever arrives here ends as a [`ParsedInput`] or as a [`Rejection`]; nothing is dropped and nothing panics.
 
-use super::{Env, outgoing::QUARANTINE};
+use super::{
+    Env,
+    outgoing::{QUARANTINE, result_of},
+};
 use crate::{
     aggregate::kind::{Kinds, ParsedInput},
     journal::{Delivery, Outgoing, Queue},
 };
 use kefu_events::{
-    Actor, ActorKind, CommandHeader, Inbound,
+    Actor, ActorKind, CommandHeader, CommandResult, Inbound, Refusal,
     key::{MAX_BODY_BYTES, RESERVED_CHANNELS, contact_key, conversation_key},
 };
 use sha2::{Digest, Sha256};
@@ -59,11 +62,23 @@ pub struct Rejection {
     pub detail: String,
     /// Kind of the aggregate, where it is known.
     pub aggregate: Option<&'static str>,
+    /// Id of the command, where it was one that could be read so far.
+    pub command: Option<String>,
 }
 
 impl Rejection {
-    fn new(reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), aggregate: None }
+    pub(super) fn new(reason: &'static str, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), aggregate: None, command: None }
+    }
+
+    /// All that is published about it: the record, and for a command the result, since somebody may wait for it.
+    pub fn outgoing(&self, delivery: &Delivery) -> Vec<Outgoing> {
+        let refused = |id: &String| {
+            let refusal = Some(Refusal::new(self.reason, self.detail.clone()));
+            let result = CommandResult { id: id.clone(), ok: false, version: None, seq: None, refusal };
+            result_of(&delivery.tenant, &result)
+        };
+        [self.record(delivery)].into_iter().chain(self.command.as_ref().map(refused)).collect()
     }
 
     /// The record for `KEFU_REJECTED`: the payload as it came, under an id that is the same at every redelivery.
@@ -142,7 +157,10 @@ fn message(delivery: &Delivery, kinds: &Kinds, env: &Env) -> Result<ParsedInput,
 
 fn command(delivery: &Delivery, kinds: &Kinds, env: &Env) -> Result<ParsedInput, Rejection> {
     let header: CommandHeader = serde_json::from_slice(&delivery.payload).map_err(malformed)?;
-    let named = |rejection: Rejection| Rejection { aggregate: Some(header.aggregate.as_str()), ..rejection };
+    let named = |rejection: Rejection| {
+        let command = (!header.id.is_empty() && header.id.len() <= 512).then(|| header.id.clone());
+        Rejection { aggregate: Some(header.aggregate.as_str()), command, ..rejection }
+    };
     if header.id.is_empty() || header.id.len() > 512 {
         let detail = format!("id must have 1 to 512 bytes, and has {}", header.id.len());
         return Err(named(Rejection::new(reason::MALFORMED, detail)));
@@ -171,7 +189,7 @@ fn command(delivery: &Delivery, kinds: &Kinds, env: &Env) -> Result<ParsedInput,
         let detail = format!("this node drives no aggregates of kind {}", header.aggregate);
         return Err(named(Rejection::new(reason::UNKNOWN_AGGREGATE, detail)));
     };
-    if !kind.founds_tenants() {
+    if !kind.founds_tenants(&header.key) {
         known_tenant(delivery, env).map_err(named)?;
     }
     let parsed = kind.command(header.clone(), delivery.stream_seq, &delivery.payload);

@@ -12,12 +12,11 @@ use super::{
 };
 use crate::{
     aggregate::{Cause, kind::Kinds},
-    journal::{Delivery, Journal, JournalError, Lease, subjects::Subjects},
+    journal::{Deliveries, Journal, JournalError, Lease, subjects::Subjects},
     store::Store,
 };
 use actix::{Actor, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle, System};
-use futures::stream::BoxStream;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -254,7 +253,7 @@ impl<J: Journal> Supervisor<J> {
         Ok(())
     }
 
-    fn start_owner(&mut self, partition: u16, lease: Lease, deliveries: BoxStream<'static, Delivery>) {
+    fn start_owner(&mut self, partition: u16, lease: Lease, deliveries: Deliveries) {
         let figures = Arc::new(Mutex::new(Figures::default()));
         let options = OwnerOptions {
             journal: self.options.journal.clone(),
@@ -326,7 +325,7 @@ async fn take<J: Journal>(
     partition: u16,
     holder: &str,
     max_pending: usize,
-) -> Result<Option<(Lease, BoxStream<'static, Delivery>)>, JournalError> {
+) -> Result<Option<(Lease, Deliveries)>, JournalError> {
     let Some(lease) = journal.acquire(&format!("partition-{partition}"), holder).await? else { return Ok(None) };
     match journal.take_over(partition, lease.epoch, max_pending).await {
         Ok(deliveries) => Ok(Some((lease, deliveries))),

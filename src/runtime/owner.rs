@@ -10,9 +10,9 @@ use super::{
     metrics::METRICS,
 };
 use crate::{
-    aggregate::{LookUp, kind::Kinds},
-    journal::{AckToken, Delivery, Journal, JournalError, Outgoing, subjects::Subjects},
-    store::Store,
+    aggregate::{Cause, LookUp, kind::Kinds},
+    journal::{AckToken, Backlog, Deliveries, Journal, JournalError, Outgoing, subjects::Subjects},
+    store::{Store, StoreError},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, StreamHandler};
 use futures::{Stream, StreamExt, stream, stream::BoxStream};
@@ -29,6 +29,9 @@ use tokio::sync::mpsc;
 const CHUNK: usize = 256;
 /// Between two looks for idle aggregates, and two updates of the figures for monitoring.
 const TICK: Duration = Duration::from_secs(1);
+/// How long to wait for what the queues held at take-over. It is there and comes at once, unless somebody takes it out of
+/// the queue by hand.
+const BACKLOG_PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -91,6 +94,43 @@ pub struct Owner<J: Journal> {
     incoming: Option<BoxStream<'static, Happened>>,
     acks: mpsc::UnboundedSender<AckToken>,
     drained: bool,
+    readiness: Readiness,
+}
+
+/// What must have happened before the machine is [`Happened::Ready`].
+struct Readiness {
+    backlog: Backlog,
+    caught_up: bool,
+    since: Instant,
+    told: bool,
+}
+
+impl Readiness {
+    /// Takes note of `happened`. Whether it is for this alone and not for the machine.
+    fn note(&mut self, happened: &Happened) -> bool {
+        match happened {
+            Happened::Delivered(delivery) => self.backlog.count_down(delivery.queue),
+            Happened::Ready => {
+                self.caught_up = true;
+                return true;
+            }
+            Happened::Tick if !self.told && self.since.elapsed() > BACKLOG_PATIENCE => {
+                if !self.backlog.is_delivered() {
+                    tracing::warn!(backlog = ?self.backlog, "messages of the queues did not come; goes on without them");
+                }
+                self.backlog = Backlog::default();
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Whether the machine is to be told now.
+    fn is_due(&mut self) -> bool {
+        let due = !self.told && self.caught_up && self.backlog.is_delivered();
+        self.told |= due;
+        due
+    }
 }
 
 /// Finish what was begun, begin nothing, then end.
@@ -109,7 +149,8 @@ impl Message for End {
 
 impl<J: Journal> Owner<J> {
     /// An owner over what its queues deliver.
-    pub fn new(options: OwnerOptions<J>, deliveries: BoxStream<'static, Delivery>) -> Self {
+    pub fn new(options: OwnerOptions<J>, deliveries: Deliveries) -> Self {
+        let backlog = deliveries.backlog();
         let (happened, outcomes) = mpsc::unbounded_channel();
         let (acks, to_ack) = mpsc::unbounded_channel();
         options.tasks.spawn(ack_all(options.journal.clone(), to_ack));
@@ -126,6 +167,7 @@ impl<J: Journal> Owner<J> {
             incoming: Some(incoming.boxed()),
             acks,
             drained: false,
+            readiness: Readiness { backlog, caught_up: false, since: Instant::now(), told: false },
         }
     }
 
@@ -135,9 +177,14 @@ impl<J: Journal> Owner<J> {
         let env = Env { now: Timestamp::from(chrono::Utc::now()), tenants: &*settings, new_id: &new_id };
         let mut actions = Vec::new();
         for happened in chunk {
-            let ready = matches!(happened, Happened::Ready);
             let tick = matches!(happened, Happened::Tick);
-            self.machine.step(happened, &env, &mut actions);
+            if !self.readiness.note(&happened) {
+                self.machine.step(happened, &env, &mut actions);
+            }
+            let ready = self.readiness.is_due();
+            if ready {
+                self.machine.step(Happened::Ready, &env, &mut actions);
+            }
             loop {
                 for action in actions.drain(..) {
                     carry_out(
@@ -229,19 +276,20 @@ fn carry_out<J: Journal>(
     // somebody up.
     let task = |future| drop(actix_rt::spawn(future));
     match action {
-        Action::Load(id) => {
-            let snapshot = options.store.snapshot(&id.tenant, id.kind, &id.key);
-            answers.push_back(Happened::Loaded(id, logged("reading a snapshot", snapshot).flatten()));
-        }
-        Action::LookUp { id, cause, questions } => {
-            let seen = cause.and_then(|cause| {
-                logged("looking an input up", options.store.seq_of_cause(&id.tenant, id.kind, &id.key, cause)).flatten()
-            });
-            let found = questions.iter().map(|question| answer(&options.store, &id, question)).collect();
-            answers.push_back(Happened::LookedUp { id, seen, found });
-        }
+        Action::Load(id) => match options.store.snapshot(&id.tenant, id.kind, &id.key) {
+            Ok(snapshot) => answers.push_back(Happened::Loaded(id, snapshot)),
+            Err(error) => give_up(options, &format!("{id}: {error}"), context),
+        },
+        Action::LookUp { id, cause, questions } => match look_up(&options.store, &id, cause, &questions) {
+            Ok((seen, found)) => answers.push_back(Happened::LookedUp { id, seen, found }),
+            // "Not found" would be a lie that decides an old input a second time.
+            Err(error) => give_up(options, &format!("{id}: {error}"), context),
+        },
         Action::Append { id, expected, payload, attempt } => task(boxed(async move {
             pause(attempt).await;
+            if tell.is_closed() {
+                return; // The next owner decides anew.
+            }
             let subject = subjects.events(&id.tenant, id.kind.as_str(), &id.key);
             let began = Instant::now();
             let outcome = journal.append(&subject, expected, payload).await;
@@ -269,6 +317,10 @@ fn carry_out<J: Journal>(
             let Some(commit) = insist(&tell, || journal.read(seq)).await else { return };
             let _ = tell.send(Happened::Recalled(id, commit));
         })),
+        Action::ReadEnd => task(boxed(async move {
+            let Some(position) = insist(&tell, || journal.position()).await else { return };
+            let _ = tell.send(Happened::EndRead(position.last));
+        })),
         Action::Publish { id, outgoing } => task(boxed(async move {
             for one in outgoing {
                 METRICS.published(&one);
@@ -279,31 +331,32 @@ fn carry_out<J: Journal>(
             let _ = tell.send(Happened::Published(id));
         })),
         Action::Reject { outgoing, ack } => {
-            note_rejection(&outgoing);
+            outgoing.iter().for_each(note_rejection);
             let acks = acks.clone();
             task(boxed(async move {
-                if insist(&tell, || journal.publish(outgoing.clone())).await.is_some() {
-                    let _ = acks.send(ack);
+                for one in outgoing {
+                    if insist(&tell, || journal.publish(one.clone())).await.is_none() {
+                        return;
+                    }
                 }
+                let _ = acks.send(ack);
             }));
         }
         Action::Ack(token) => {
             let _ = acks.send(token);
         }
-        Action::Stop(why) => {
-            tracing::error!(
-                partition = options.partition,
-                epoch = options.epoch,
-                why,
-                "gives the partition up and takes it over again"
-            );
-            context.stop();
-        }
+        Action::Stop(why) => give_up(options, &why, context),
         Action::Drained => {
             *drained = true;
             context.stop();
         }
     }
+}
+
+fn give_up<J: Journal>(options: &OwnerOptions<J>, why: &str, context: &mut Context<Owner<J>>) {
+    let OwnerOptions { partition, epoch, .. } = *options;
+    tracing::error!(partition, epoch, why, "gives the partition up and takes it over again");
+    context.stop();
 }
 
 fn note_rejection(outgoing: &Outgoing) {
@@ -327,17 +380,21 @@ fn boxed(future: impl Future<Output = ()> + Send + 'static) -> futures::future::
     Box::pin(future)
 }
 
-fn answer(store: &Store, id: &AggregateId, question: &LookUp) -> Vec<String> {
-    match question {
-        LookUp::ContactsByAttribute { name, value } => {
-            logged("looking contacts up", store.contacts_by_attribute(&id.tenant, name, value)).unwrap_or_default()
-        }
-    }
-}
-
-/// A store that cannot be read is no reason to stop: what it would have said is found out from the log, by a conflict.
-fn logged<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Option<T> {
-    result.inspect_err(|error| tracing::error!(%error, "{what} failed")).ok()
+/// The commit that an input led to, and the answers to the questions, in their order.
+fn look_up(
+    store: &Store,
+    id: &AggregateId,
+    cause: Option<Cause>,
+    questions: &[LookUp],
+) -> Result<(Option<u64>, Vec<Vec<String>>), StoreError> {
+    let seen = match cause {
+        Some(cause) => store.seq_of_cause(&id.tenant, id.kind, &id.key, cause)?,
+        None => None,
+    };
+    let answer = |question: &LookUp| match question {
+        LookUp::ContactsByAttribute { name, value } => store.contacts_by_attribute(&id.tenant, name, value),
+    };
+    Ok((seen, questions.iter().map(answer).collect::<Result<_, _>>()?))
 }
 
 /// Before try number `attempt` (0: the first): nothing, then 5 ms, doubling, so that a conflict costs little and a lasting
@@ -378,7 +435,7 @@ async fn ack_all<J: Journal>(journal: J, mut tokens: mpsc::UnboundedReceiver<Ack
     }
 }
 
-/// Aggregates may be loaded once the store knows everything that the log held when the partition was taken over.
+/// Says `Ready` once the store knows everything that the log held when the partition was taken over.
 async fn tell_ready<J: Journal>(journal: J, store: Store, tell: mpsc::UnboundedSender<Happened>) {
     if caught_up(&journal, &store).await {
         let _ = tell.send(Happened::Projected(*store.watch_projected().borrow()));

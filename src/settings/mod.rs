@@ -64,13 +64,16 @@ impl State {
 impl Aggregate for Settings {
     const KIND: AggregateKind = AggregateKind::Settings;
     const STATE_VERSION: u32 = 1;
-    const FOUNDS_TENANTS: bool = true;
 
     type State = State;
     type Event = SettingsEvent;
     type Command = SettingsCommand;
 
     crate::common_events!(SettingsEvent, SettingsCommand);
+
+    fn founds_tenants(key: &str) -> bool {
+        key == kefu_events::settings::TENANT_DOCUMENT
+    }
 
     fn decide(state: &State, input: &Input<SettingsCommand>, context: &Context) -> Result<Vec<SettingsEvent>, Refusal> {
         let Input::Command(_, command) = input else {

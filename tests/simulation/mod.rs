@@ -5,7 +5,7 @@
 //! be interrupted between any two of them. [`ledger`] holds what must be true.
 //!
 //! What a loss of power relaxes (DESIGN, "The log went back"): inputs stored before it may be gone or may have lost their
-//! commit; effects of lost commits may be out; effects of commits from before it may be missing. Not relaxed: versions
+//! commit; effects of lost commits may be out; effects of commits from before it may be missing or come late (acks are lost, too). Not relaxed: versions
 //! without gaps, one commit per input in what is left, one history for everybody, and everything for later inputs.
 //!
 //! What is assumed, because no code of kefu's could tell otherwise: nothing is archived while an append from before is

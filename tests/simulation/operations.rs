@@ -25,8 +25,9 @@ pub enum Task {
     ReadPosition(AggregateId, Option<Recorded>),
     ReadHistory(AggregateId, u64),
     Recall(AggregateId, u64),
+    ReadEnd,
     Publish(AggregateId, VecDeque<Outgoing>),
-    Reject(Outgoing, AckToken),
+    Reject(VecDeque<Outgoing>, AckToken),
     Ack(AckToken),
 }
 
@@ -63,8 +64,9 @@ impl World {
             Action::ReadLast { id, .. } => Task::ReadLast(id),
             Action::ReadHistory { id, after, .. } => Task::ReadHistory(id, after),
             Action::Recall { id, seq } => Task::Recall(id, seq),
+            Action::ReadEnd => Task::ReadEnd,
             Action::Publish { id, outgoing } => Task::Publish(id, outgoing.into()),
-            Action::Reject { outgoing, ack } => Task::Reject(outgoing, ack),
+            Action::Reject { outgoing, ack } => Task::Reject(outgoing.into(), ack),
             Action::Ack(token) => Task::Ack(token),
             Action::Stop(why) => {
                 self.stopped(&why);
@@ -109,13 +111,10 @@ impl World {
             Task::Append { id, expected, payload } => {
                 let _ = self.append(&id, expected, payload, AppendFault::None);
             }
-            Task::Publish(_, mut outgoing) => {
+            Task::Publish(_, mut outgoing) | Task::Reject(mut outgoing, _) => {
                 if let Some(first) = outgoing.pop_front() {
                     let _ = self.publish(first, PublishFault::None, true);
                 }
-            }
-            Task::Reject(outgoing, _) => {
-                let _ = self.publish(outgoing, PublishFault::None, true);
             }
             Task::Ack(token) => self.ack(&token, AckFault::None),
             _ => {}
@@ -169,6 +168,7 @@ impl World {
                 let commit = self.bus.read(seq).unwrap();
                 Outcome::Answer(Happened::Recalled(id, commit))
             }
+            Task::ReadEnd => Outcome::Answer(Happened::EndRead(self.bus.position().unwrap().last)),
             Task::Publish(id, mut outgoing) => {
                 let Some(first) = outgoing.pop_front() else { return Outcome::Answer(Happened::Published(id)) };
                 let fault = self.publish_fault();
@@ -178,13 +178,13 @@ impl World {
                 }
                 Outcome::Again(Task::Publish(id, outgoing))
             }
-            Task::Reject(outgoing, token) => {
+            Task::Reject(mut outgoing, token) => {
+                let Some(first) = outgoing.pop_front() else { return Outcome::Again(Task::Ack(token)) };
                 let fault = self.publish_fault();
-                if defect == Defect::DropsMalformed || self.publish(outgoing.clone(), fault, true).is_ok() {
-                    Outcome::Again(Task::Ack(token))
-                } else {
-                    Outcome::Again(Task::Reject(outgoing, token))
+                if defect != Defect::DropsMalformed && self.publish(first.clone(), fault, true).is_err() {
+                    outgoing.push_front(first);
                 }
+                Outcome::Again(Task::Reject(outgoing, token))
             }
             Task::Ack(token) => {
                 let lost = self.rng.chance(self.profile.ack_lost);

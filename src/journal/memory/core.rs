@@ -265,6 +265,14 @@ impl MemoryCore {
         Ok(Taken { partition, epoch, generation: self.generation })
     }
 
+    /// How many messages one queue of a partition holds.
+    pub fn depth(&self, queue: Queue, partition: u16) -> u64 {
+        match queue {
+            Queue::Inbox => self.inbox.depth_of(partition),
+            Queue::Commands => self.commands.depth_of(partition),
+        }
+    }
+
     /// The next message of one queue of an owned partition.
     pub fn next(&mut self, taken: Taken, queue: Queue) -> Next {
         self.queue(queue).next(taken.partition, taken.generation)

@@ -19,7 +19,7 @@ pub use self::{
 };
 
 use super::{
-    AckToken, AppendError, Delivery, Journal, JournalError, Lease, LogPosition, Outgoing, Queue, Recorded,
+    AckToken, AppendError, Backlog, Deliveries, Journal, JournalError, Lease, LogPosition, Outgoing, Queue, Recorded,
     RejectedRecord,
 };
 use bytes::Bytes;
@@ -174,13 +174,12 @@ impl Journal for MemoryJournal {
         Ok(commits.boxed())
     }
 
-    async fn take_over(
-        &self,
-        partition: u16,
-        epoch: u64,
-        max_pending: usize,
-    ) -> Result<BoxStream<'static, Delivery>, JournalError> {
-        let taken = self.call(|core| core.take_over(partition, epoch, max_pending))?;
+    async fn take_over(&self, partition: u16, epoch: u64, max_pending: usize) -> Result<Deliveries, JournalError> {
+        let (taken, backlog) = self.call(|core| {
+            let (inbox, commands) = (core.depth(Queue::Inbox, partition), core.depth(Queue::Commands, partition));
+            let taken = core.take_over(partition, epoch, max_pending)?;
+            Ok((taken, Backlog::new(inbox, commands, max_pending)))
+        })?;
         let start = (self.clone(), self.shared.changes.subscribe(), Queue::Inbox);
         let deliveries = stream::unfold(start, move |(journal, mut changes, first)| async move {
             let second = if first == Queue::Inbox { Queue::Commands } else { Queue::Inbox };
@@ -201,7 +200,7 @@ impl Journal for MemoryJournal {
                 changes.changed().await.ok()?;
             }
         });
-        Ok(deliveries.boxed())
+        Ok(Deliveries::new(deliveries.boxed(), backlog))
     }
 
     async fn ack(&self, token: &AckToken) -> Result<(), JournalError> {

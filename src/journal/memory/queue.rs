@@ -85,6 +85,11 @@ impl WorkQueue {
         self.by_subject.get(&subject).copied().unwrap_or(0)
     }
 
+    /// How many messages of this partition are stored.
+    pub fn depth_of(&self, partition: u16) -> u64 {
+        self.by_partition.get(&partition).map_or(0, |seqs| seqs.len() as u64)
+    }
+
     pub fn push(&mut self, message: Queued) -> u64 {
         self.last += 1;
         self.insert(self.last, message);

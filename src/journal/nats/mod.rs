@@ -24,7 +24,7 @@ pub(in crate::journal) use errors::request_error as request_failed;
 
 use self::queues::AckSlots;
 use super::{
-    AckToken, AppendError, Delivery, Journal, JournalError, Lease, LogPosition, Outgoing, Recorded,
+    AckToken, AppendError, Deliveries, Journal, JournalError, Lease, LogPosition, Outgoing, Recorded,
     streams::{self, StreamOptions},
     subjects::{self, Subjects},
 };
@@ -201,12 +201,7 @@ impl Journal for NatsJournal {
         self.tail_commits(after, filter).await
     }
 
-    async fn take_over(
-        &self,
-        partition: u16,
-        epoch: u64,
-        max_pending: usize,
-    ) -> Result<BoxStream<'static, Delivery>, JournalError> {
+    async fn take_over(&self, partition: u16, epoch: u64, max_pending: usize) -> Result<Deliveries, JournalError> {
         self.take_over_partition(partition, epoch, max_pending).await
     }
 

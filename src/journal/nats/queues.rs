@@ -5,7 +5,9 @@ use super::{
     connect::{self, chain},
     errors::api_error,
 };
-use crate::journal::{AckToken, Delivery, JournalError, Queue, streams::EMPTY, subjects::Subjects};
+use crate::journal::{
+    AckToken, Backlog, Deliveries, Delivery, JournalError, Queue, streams::EMPTY, subjects::Subjects,
+};
 use async_nats::{
     client::RequestErrorKind,
     jetstream::{
@@ -85,11 +87,11 @@ impl NatsJournal {
         partition: u16,
         epoch: u64,
         max_pending: usize,
-    ) -> Result<BoxStream<'static, Delivery>, JournalError> {
+    ) -> Result<Deliveries, JournalError> {
         let disconnected = self.disconnected();
         connect::connected(&self.inner.client)?;
         let subjects = &self.inner.subjects;
-        let (inbox, commands) = future::try_join(
+        let ((inbox, in_inbox), (commands, in_commands)) = future::try_join(
             self.own_queue(Queue::Inbox, subjects.inbox_stream(), partition, epoch, max_pending),
             self.own_queue(Queue::Commands, subjects.commands_stream(), partition, epoch, max_pending),
         )
@@ -100,10 +102,11 @@ impl NatsJournal {
         let merged = stream::select(ending(inbox), ending(commands))
             .take_while(|delivery| future::ready(delivery.is_some()))
             .filter_map(future::ready);
-        Ok(merged.take_until(disconnected.boxed()).boxed())
+        let backlog = Backlog::new(in_inbox, in_commands, max_pending);
+        Ok(Deliveries::new(merged.take_until(disconnected.boxed()).boxed(), backlog))
     }
 
-    /// Deletes the partition's consumers of other owners, makes ours, and pulls from it.
+    /// Deletes the partition's consumers of other owners, makes ours, and pulls from it. Also how many messages wait.
     async fn own_queue(
         &self,
         queue: Queue,
@@ -111,7 +114,7 @@ impl NatsJournal {
         partition: u16,
         epoch: u64,
         max_pending: usize,
-    ) -> Result<BoxStream<'static, Delivery>, JournalError> {
+    ) -> Result<(BoxStream<'static, Delivery>, u64), JournalError> {
         let (kind, filter) = match queue {
             Queue::Inbox => ("inbox", self.inner.subjects.inbox_partition(partition)),
             Queue::Commands => ("commands", self.inner.subjects.commands_partition(partition)),
@@ -131,7 +134,10 @@ impl NatsJournal {
         for _ in 0..ATTEMPTS {
             self.delete_consumers(&stream, &owned).await?;
             match self.inner.api.create_consumer_on_stream(config.clone(), stream.clone()).await {
-                Ok(consumer) => return self.pull_from(queue, consumer, max_pending).await,
+                Ok(consumer) => {
+                    let waiting = consumer.cached_info().num_pending;
+                    return Ok((self.pull_from(queue, consumer, max_pending).await?, waiting));
+                }
                 Err(error) => match error.kind() {
                     ConsumerErrorKind::JetStream(answer) if answer.error_code().0 == NOT_UNIQUE => {}
                     ConsumerErrorKind::JetStream(answer) => return Err(api_error(&stream, &answer)),

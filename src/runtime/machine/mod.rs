@@ -8,6 +8,7 @@
 //! - explains every conflict by loading what is missing, and decides again;
 //! - reads the log back where an append's outcome is unknown;
 //! - recognises inputs that were decided before, publishes their effects again and acks them;
+//! - rejects input for a tenant only when it is certain that there is none: when the store knows all that the log held;
 //! - sets an aggregate aside whose input cannot be decided, and rejects what follows for it, in order;
 //! - forgets idle aggregates once the store knows all of them.
 //!
@@ -97,11 +98,13 @@ pub enum Action {
         /// What to publish.
         outgoing: Vec<Outgoing>,
     },
+    /// Read where the log ends; answer with [`Happened::EndRead`].
+    ReadEnd,
     /// Publish the rejection of an input that belongs to no aggregate, then ack it. No answer.
     Reject {
-        /// The record.
-        outgoing: Outgoing,
-        /// Acked once it is stored.
+        /// The record, and for a command its result.
+        outgoing: Vec<Outgoing>,
+        /// Acked once they are stored.
         ack: AckToken,
     },
     /// Ack. No answer.
@@ -144,6 +147,8 @@ pub enum Happened {
     Recalled(AggregateId, Option<Recorded>),
     /// Everything was published.
     Published(AggregateId),
+    /// The log ended here, at some moment since it was asked.
+    EndRead(u64),
     /// Time passed: forget idle aggregates.
     Tick,
     /// Finish what was begun, begin nothing.

@@ -15,8 +15,10 @@ use crate::{
 };
 use kefu_events::{CommandResult, Refusal, Timestamp};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use strangers::Strangers;
 
 mod recovery;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -99,6 +101,7 @@ pub struct Machine {
     awaiting: BTreeSet<(u64, AggregateId)>,
     /// Deliveries from before [`Happened::Ready`].
     early: VecDeque<Delivery>,
+    strangers: Strangers,
     ready: bool,
     projected: u64,
     busy: usize,
@@ -117,6 +120,7 @@ impl Machine {
             idle: BTreeSet::new(),
             awaiting: BTreeSet::new(),
             early: VecDeque::new(),
+            strangers: Strangers::default(),
             ready: false,
             projected: 0,
             busy: 0,
@@ -136,9 +140,9 @@ impl Machine {
         self.slots.len()
     }
 
-    /// Inputs held, in mailboxes and before readiness.
+    /// Inputs held, in mailboxes and before them.
     pub fn held(&self) -> usize {
-        self.early.len() + self.slots.values().map(|slot| slot.mailbox.len()).sum::<usize>()
+        self.early.len() + self.strangers.len() + self.slots.values().map(|slot| slot.mailbox.len()).sum::<usize>()
     }
 
     /// The aggregates in memory that are loaded, for tests and for people who look for a fault.
@@ -176,10 +180,12 @@ impl Machine {
             Happened::HistoryRead(id, commits) => self.history_read(&id, &commits, env, actions),
             Happened::Recalled(id, commit) => self.recalled(&id, commit.as_ref(), env, actions),
             Happened::Published(id) => self.published(&id, env, actions),
+            Happened::EndRead(last) => self.end_read(last, env, actions),
             Happened::Tick => self.forget_idle(env.now),
             Happened::Drain => {
                 self.draining = true;
                 self.early.clear();
+                self.strangers = Strangers::default();
                 if self.busy == 0 {
                     actions.push(Action::Drained);
                 }
@@ -195,11 +201,24 @@ impl Machine {
     }
 
     fn route(&mut self, delivery: Delivery, env: &Env, actions: &mut Vec<Action>) {
+        if self.strangers.have(&delivery.tenant) {
+            self.strangers.hold(delivery, actions); // Not past those that came before it.
+        } else {
+            self.take_in(delivery, false, env, actions);
+        }
+    }
+
+    /// `certain`: if the store does not know the tenant, there is none.
+    fn take_in(&mut self, delivery: Delivery, certain: bool, env: &Env, actions: &mut Vec<Action>) {
         let input = match intake::parse(&delivery, &self.kinds, env) {
             Ok(input) => input,
+            Err(rejection) if rejection.reason == reason::UNKNOWN_TENANT && !certain => {
+                self.strangers.hold(delivery, actions);
+                return;
+            }
             Err(rejection) => {
                 self.counters.rejected += 1;
-                actions.push(Action::Reject { outgoing: rejection.record(&delivery), ack: delivery.ack });
+                actions.push(Action::Reject { outgoing: rejection.outgoing(&delivery), ack: delivery.ack });
                 return;
             }
         };
@@ -308,6 +327,7 @@ impl Machine {
                 self.begin(&id, env, actions);
             }
         }
+        self.take_in_strangers(env, actions);
     }
 
     fn looked_up(
@@ -517,8 +537,7 @@ fn is_same(one: &Delivery, other: &Delivery) -> bool {
 }
 
 fn quarantine_record(id: &AggregateId, delivery: &Delivery, detail: &str) -> Outgoing {
-    let rejection =
-        Rejection { reason: reason::QUARANTINED, detail: detail.to_owned(), aggregate: Some(id.kind.as_str()) };
+    let rejection = Rejection { aggregate: Some(id.kind.as_str()), ..Rejection::new(reason::QUARANTINED, detail) };
     rejection.record(delivery)
 }
 

@@ -246,7 +246,9 @@ fn a_commands_id_cannot_pass_for_a_quarantine() {
     let delivery = bench.next(Queue::Commands);
     bench.step(Happened::Ready);
     let actions = bench.step(delivery);
-    assert!(matches!(&actions[..], [Action::Reject { .. }]), "{actions:?}");
+    let [Action::Reject { outgoing, .. }] = &actions[..] else { panic!("not rejected: {actions:?}") };
+    // Somebody may wait for the result.
+    assert!(matches!(&outgoing[..], [Outgoing::Rejected { .. }, Outgoing::Result { .. }]), "{outgoing:?}");
 }
 
 #[test]
@@ -268,7 +270,10 @@ fn two_inputs_under_one_sequence_of_a_queue_that_lost_its_end_are_both_rejected(
         let delivery = bench.next(Queue::Inbox);
         bench.step(Happened::Ready);
         match bench.step(delivery).pop() {
-            Some(Action::Reject { outgoing: Outgoing::Rejected { id, .. }, .. }) => id,
+            Some(Action::Reject { outgoing, .. }) => match &outgoing[..] {
+                [Outgoing::Rejected { id, .. }] => id.clone(),
+                other => panic!("not a record: {other:?}"),
+            },
             other => panic!("not rejected: {other:?}"),
         }
     };
@@ -304,4 +309,63 @@ fn an_effect_that_no_subject_can_name_sets_its_aggregate_aside_instead_of_being_
     assert!(never_published(&with(command("客服")), 100).is_some());
     let large = Effect::Command { aggregate: id().kind, key: "key".into(), body: json!({"text": "x".repeat(300_000)}) };
     assert!(never_published(&with(large), 310_000).is_some());
+}
+
+fn told(actions: &[Action]) -> String {
+    actions
+        .iter()
+        .map(|action| format!("{action:?}").chars().take_while(|c| c.is_alphanumeric()).collect())
+        .collect::<Vec<String>>()
+        .join(" ")
+}
+
+#[test]
+fn a_tenant_that_was_just_created_is_not_unknown() {
+    let mut bench = Bench::new();
+    let known = std::mem::take(&mut bench.tenants);
+    bench.step(Happened::Ready);
+    bench.send("m1");
+    bench.send("m2");
+    let (first, second) = (bench.next(Queue::Inbox), bench.next(Queue::Inbox));
+    assert_eq!(told(&bench.step(first)), "ReadEnd");
+    assert_eq!(told(&bench.step(Happened::EndRead(7))), "", "the store does not know commit 7 yet");
+    bench.tenants = known;
+    // Not past the one that waits.
+    assert_eq!(told(&bench.step(second)), "ReadEnd");
+    let actions = bench.step(Happened::Projected(7));
+    assert_eq!(told(&actions), "Load");
+    assert_eq!(told(&bench.step(Happened::EndRead(7))), "");
+    let payload = appended(bench.step(Happened::Loaded(id(), None)));
+    assert!(String::from_utf8_lossy(&payload).contains("m1"));
+    assert_eq!(bench.machine.held(), 2);
+}
+
+#[test]
+fn input_for_a_tenant_that_is_not_there_is_rejected_once_that_is_certain() {
+    let mut bench = Bench::new();
+    bench.tenants.clear();
+    bench.step(Happened::Ready);
+    bench.send("m1");
+    bench.send("m2");
+    bench.send("m3");
+    let deliveries = [bench.next(Queue::Inbox), bench.next(Queue::Inbox), bench.next(Queue::Inbox)];
+    let asked: Vec<String> = deliveries.into_iter().map(|delivery| told(&bench.step(delivery))).collect();
+    assert_eq!(asked, ["ReadEnd", "", ""], "one question at a time");
+    bench.step(Happened::Projected(5));
+    // The answer was asked for the first; the others came later, and one question more is good for both.
+    assert_eq!(told(&bench.step(Happened::EndRead(5))), "ReadEnd Reject");
+    assert_eq!(told(&bench.step(Happened::EndRead(5))), "Reject Reject");
+    assert_eq!(bench.machine.held(), 0);
+}
+
+#[test]
+fn a_drain_leaves_input_for_unknown_tenants_to_the_next_owner() {
+    let mut bench = Bench::new();
+    bench.tenants.clear();
+    bench.step(Happened::Ready);
+    bench.send("m1");
+    let delivery = bench.next(Queue::Inbox);
+    bench.step(delivery);
+    assert_eq!(told(&bench.step(Happened::Drain)), "Drained");
+    assert_eq!(told(&bench.step(Happened::EndRead(0))), "");
 }
