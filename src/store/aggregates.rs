@@ -22,9 +22,14 @@ use std::sync::{
 
 /// Counted up when what is written here changes, whatever the aggregates do.
 const LAYOUT: u32 = 1;
-/// Aggregates kept in memory between batches, so that busy ones need not be read back. Some kilobytes each: together less
-/// than the block cache.
-const CACHED_AGGREGATES: usize = 8_192;
+/// Part of the memory budget for states that are kept between batches, so that busy aggregates need not be read back:
+/// some thousand of them.
+const KEPT_PART: u64 = 16;
+/// The same while the log is read from far behind: nobody reads the store then, and a state that must be read back costs
+/// more than all the rest that is done for a commit.
+const KEPT_PART_BEHIND: u64 = 4;
+/// What a state takes in memory beside the bytes of its snapshot: entries, keys, the allocator's share.
+const STATE_OVERHEAD_BYTES: usize = 1_024;
 /// Snapshots read before their list entries are written, when a list is filled.
 const FILL_BATCH: usize = 4_096;
 
@@ -45,7 +50,11 @@ pub(super) struct Aggregates {
     partitions: u16,
     partition_of: fn(&str, &str, u16) -> u16,
     cells: ClockCache<Cell>,
+    kept_bytes: usize,
+    kept_bytes_behind: usize,
     dirty: Vec<usize>,
+    /// About what the dirty ones will take in the batch.
+    dirty_bytes: usize,
     timers: Arc<TimerHeads>,
     timer_changes: Vec<TimerChange>,
     /// Keys and values of the causes in this batch.
@@ -63,6 +72,8 @@ struct Cell {
     digest: [u8; 16],
     /// The entries that the store has.
     entries: Entries,
+    /// Of its last snapshot.
+    bytes: usize,
     dirty: bool,
 }
 
@@ -74,7 +85,10 @@ impl Aggregates {
             partitions: options.partitions,
             partition_of: options.partition_of,
             cells: ClockCache::default(),
+            kept_bytes: (options.memory_bytes() / KEPT_PART) as usize,
+            kept_bytes_behind: (options.memory_bytes() / KEPT_PART_BEHIND) as usize,
             dirty: Vec::new(),
+            dirty_bytes: 0,
             timers,
             timer_changes: Vec::new(),
             causes: Vec::new(),
@@ -94,6 +108,7 @@ impl Aggregates {
         // The first commit of an aggregate: nothing to read. In a rebuild most are cold, and each read would cost more
         // than all the rest.
         let stored = if commit.version == 1 { None } else { batch.get(SNAPSHOTS, &self.path)? };
+        let bytes = stored.as_ref().map_or(0, Vec::len);
         let state = match stored {
             Some(snapshot) => fold.restore(&snapshot).map_err(|error| {
                 let path = String::from_utf8_lossy(&self.path);
@@ -106,8 +121,8 @@ impl Aggregates {
         if state.version() > 0 {
             state.entries_into(partition, &self.path, &mut entries);
         }
-        let cell = Cell { state, partition, digest: keys::path_digest(&self.path), entries, dirty: false };
-        Ok(Some(self.cells.insert(&self.path, cell)))
+        let cell = Cell { state, partition, digest: keys::path_digest(&self.path), entries, bytes, dirty: false };
+        Ok(Some(self.cells.insert(&self.path, cell, bytes + STATE_OVERHEAD_BYTES)))
     }
 }
 
@@ -135,6 +150,7 @@ impl Projection for Aggregates {
     fn load(&mut self, _: &View) -> Result<(), StoreError> {
         self.cells.clear();
         self.dirty.clear();
+        self.dirty_bytes = 0;
         self.timer_changes.clear();
         self.causes.clear();
         self.timers.forget();
@@ -201,6 +217,7 @@ impl Projection for Aggregates {
         if !cell.dirty {
             cell.dirty = true;
             self.dirty.push(slot);
+            self.dirty_bytes += cell.bytes + STATE_OVERHEAD_BYTES;
         }
         Ok(())
     }
@@ -220,6 +237,7 @@ impl Projection for Aggregates {
                 return Err(StoreError::Io(format!("snapshot of {}: {error}", String::from_utf8_lossy(path))));
             }
             batch.put(SNAPSHOTS, path, &self.snapshot);
+            cell.bytes = self.snapshot.len();
             cell.state.entries_into(cell.partition, path, &mut self.entries);
             for (family, key, _) in cell.entries.iter().filter(|(family, key, _)| !self.entries.has_key(*family, key)) {
                 batch.delete(family, key);
@@ -231,13 +249,19 @@ impl Projection for Aggregates {
                 }
             }
             std::mem::swap(&mut cell.entries, &mut self.entries);
+            self.cells.resize(slot, self.snapshot.len() + STATE_OVERHEAD_BYTES);
         }
+        self.dirty_bytes = 0;
         Ok(())
     }
 
-    fn written(&mut self) {
+    fn pending_bytes(&self) -> usize {
+        self.dirty_bytes
+    }
+
+    fn written(&mut self, is_behind: bool) {
         self.timers.changed(self.timer_changes.drain(..));
-        self.cells.shrink_to(CACHED_AGGREGATES);
+        self.cells.shrink_to(if is_behind { self.kept_bytes_behind } else { self.kept_bytes });
     }
 }
 

@@ -35,12 +35,19 @@ pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// How the store is to be opened.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Memory for blocks, indexes, filters and memtables together. The default is 256 MiB.
+    /// Memory for blocks, indexes, filters and memtables together. The default is 256 MiB. States that the projector keeps
+    /// come to a sixteenth of it beside, and to half of it while it is far behind.
     pub memory_budget_bytes: Option<u64>,
     /// Number of partitions, as fixed when the streams were created.
     pub partitions: u16,
     /// Which partition a tenant's key is in: the same function that the inbox's subject transform computes.
     pub partition_of: fn(tenant: &str, key: &str, partitions: u16) -> u16,
+}
+
+impl StoreOptions {
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory_budget_bytes.unwrap_or(DEFAULT_MEMORY_BYTES).max(MIN_MEMORY_BYTES)
+    }
 }
 
 pub(super) type FamilyHandle<'db> = Arc<BoundColumnFamily<'db>>;
@@ -77,7 +84,7 @@ impl Database {
     }
 
     fn open_once(dir: &Path, options: &StoreOptions, shapes: &BTreeMap<String, Shape>) -> Result<Self, StoreError> {
-        let budget = options.memory_budget_bytes.unwrap_or(DEFAULT_MEMORY_BYTES).max(MIN_MEMORY_BYTES) as usize;
+        let budget = options.memory_bytes() as usize;
         let cache = Cache::new_lru_cache(budget);
         // A quarter for memtables, taken out of the cache's share. No stall at the limit: it is reached for moments only,
         // while full memtables are being written, and the number of those is limited below.

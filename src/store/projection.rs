@@ -68,8 +68,14 @@ pub trait Projection: Send + 'static {
         Ok(())
     }
 
-    /// The batch has been written: what is served from memory may be shown now.
-    fn written(&mut self) {}
+    /// About how many bytes [`finish`](Self::finish) will add to the batch: a large one is written early.
+    fn pending_bytes(&self) -> usize {
+        0
+    }
+
+    /// The batch has been written: what is served from memory may be shown now. `is_behind`: more of the log is there to be
+    /// read.
+    fn written(&mut self, _is_behind: bool) {}
 }
 
 /// One column family of a projection.

@@ -136,7 +136,7 @@ impl Projection for SettingsProjection {
         Ok(())
     }
 
-    fn written(&mut self) {
+    fn written(&mut self, _: bool) {
         if self.changed.is_empty() {
             return;
         }

@@ -227,6 +227,12 @@ impl StoreWriter {
         self.unwritten
     }
 
+    /// About how many bytes [`write`](Self::write) would write.
+    pub fn unwritten_bytes(&self) -> usize {
+        let pending = self.running.iter().map(|running| running.projection.pending_bytes());
+        self.writes.size_in_bytes() + pending.sum::<usize>()
+    }
+
     /// Writes what was folded, with the checkpoints, and shows it to readers.
     ///
     /// # Errors
@@ -256,7 +262,7 @@ impl StoreWriter {
         for running in self.running.iter_mut().filter(|running| running.seq() < checkpoint.seq) {
             running.checkpoint = Some(checkpoint.clone());
             running.families_noted = true;
-            running.projection.written();
+            running.projection.written(checkpoint.seq < self.target);
         }
         self.note_built()?;
         self.show();

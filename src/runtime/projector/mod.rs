@@ -32,14 +32,14 @@ const CHUNK_COMMITS: usize = 512;
 #[derive(Debug, Clone)]
 pub struct ProjectorOptions {
     /// Commits in one write, at most. An aggregate's snapshot is written once per write, so larger ones save work; but
-    /// they are held in memory twice, and readers wait for them while the projector is behind.
+    /// progress is only seen from write to write.
     pub max_batch_commits: usize,
-    /// JSON bytes of the commits in one write, at most.
+    /// Bytes in one write, about, at most.
     pub max_batch_bytes: usize,
     /// How long a write waits for more commits while the projector is behind. When it is not, a write waits five milliseconds.
     pub linger: Duration,
-    /// JSON bytes of commits that were read and not yet written, at most: the log is read no faster than that.
-    pub max_unwritten_bytes: usize,
+    /// JSON bytes of commits that were read and not yet folded, at most: the log is read no faster than that.
+    pub max_unfolded_bytes: usize,
     /// How often the log's end is asked for and the last checkpoint compared with the log.
     pub check_every: Duration,
     /// First and longest pause before trying again when the bus or the disk fails.
@@ -49,10 +49,10 @@ pub struct ProjectorOptions {
 impl Default for ProjectorOptions {
     fn default() -> Self {
         Self {
-            max_batch_commits: 8_192,
-            max_batch_bytes: 16 * 1024 * 1024,
+            max_batch_commits: 65_536,
+            max_batch_bytes: 32 * 1024 * 1024,
             linger: Duration::from_millis(10),
-            max_unwritten_bytes: 32 * 1024 * 1024,
+            max_unfolded_bytes: 16 * 1024 * 1024,
             check_every: Duration::from_secs(2),
             retry: (Duration::from_millis(100), Duration::from_secs(5)),
         }

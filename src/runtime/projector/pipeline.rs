@@ -20,9 +20,9 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Chunks that wait before and behind each decoder: enough that neither side waits for the other's scheduling. The
-/// bytes are limited beside.
-const WAITING_CHUNKS: usize = 4;
+/// Chunks that wait before and behind each decoder: decoding goes on while a large batch is written. The bytes are limited
+/// beside.
+const WAITING_CHUNKS: usize = 32;
 /// Decoding costs about as much as folding and writing, which cannot be divided; more decoders would only wait.
 const MAX_DECODERS: usize = 2;
 /// How long a commit waits for others to be written with it while the projector keeps up. Every write costs a checkpoint
@@ -62,7 +62,6 @@ struct Folding {
     /// Commits are passed over until somebody has taken note of the failure.
     failed: bool,
     failures: mpsc::Sender<StoreError>,
-    unwritten_bytes: usize,
     max_commits: usize,
     max_bytes: usize,
 }
@@ -72,7 +71,7 @@ impl Pipeline {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (failed, failures) = mpsc::channel(1);
         let keeps_up = Arc::new(AtomicBool::new(false));
-        let max_permits = (options.max_unwritten_bytes / PERMIT_BYTES).clamp(1, u32::MAX as usize);
+        let max_permits = (options.max_unfolded_bytes / PERMIT_BYTES).clamp(1, u32::MAX as usize);
         let mut pipeline = Self {
             decoders: Vec::new(),
             turn: 0,
@@ -95,7 +94,6 @@ impl Pipeline {
             writer,
             failed: false,
             failures: failed,
-            unwritten_bytes: 0,
             max_commits: options.max_batch_commits,
             max_bytes: options.max_batch_bytes,
         };
@@ -137,7 +135,6 @@ impl Pipeline {
         self.send(Work::Call(Box::new(move |folding| {
             folding.write();
             folding.failed = false;
-            folding.unwritten_bytes = 0;
             let abandoned = folding.writer.abandon();
             let _ = answer.send(abandoned.map(|()| folding.writer.checkpoints()));
         })))
@@ -252,8 +249,8 @@ impl Folding {
         if let Err(error) = self.writer.fold(commits) {
             return self.fail(error);
         }
-        self.unwritten_bytes += commits.iter().map(|commit| commit.bytes).sum::<usize>();
-        if self.writer.unwritten() >= self.max_commits || self.unwritten_bytes >= self.max_bytes || failed.is_some() {
+        let is_large = self.writer.unwritten() >= self.max_commits || self.writer.unwritten_bytes() >= self.max_bytes;
+        if is_large || failed.is_some() {
             self.write();
         }
         if let Some(error) = failed {
@@ -265,7 +262,6 @@ impl Folding {
         if self.failed {
             return;
         }
-        self.unwritten_bytes = 0;
         if let Err(error) = self.writer.write() {
             self.fail(error);
         }

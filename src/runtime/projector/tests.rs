@@ -98,7 +98,7 @@ async fn small_limits_change_nothing_but_the_speed() {
     let journal = journal_with(&traffic(50, 6));
     let dir = TempDir::new().unwrap();
     let (store, writer) = open(dir.path());
-    let small = ProjectorOptions { max_batch_commits: 3, max_batch_bytes: 1, max_unwritten_bytes: 1, ..options() };
+    let small = ProjectorOptions { max_batch_commits: 3, max_batch_bytes: 1, max_unfolded_bytes: 1, ..options() };
     let projector = Projector::start(journal.clone(), writer, small);
     until_projected(&projector, 300).await;
     assert!(contents(&store) == built_from(&journal).await);
