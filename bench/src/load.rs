@@ -16,6 +16,7 @@ use async_nats::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::ReadyChunks};
 use hdrhistogram::Histogram;
+use kefu::journal::subjects::Subjects;
 use kefu_events::{Timestamp, key::conversation_key};
 use serde_json::{Value, json};
 use std::{
@@ -61,6 +62,8 @@ pub struct Load {
     acks_to: String,
     acked: Arc<Acked>,
     sent: u64,
+    subjects: Subjects,
+    generation: u64,
 }
 
 #[derive(Default)]
@@ -128,7 +131,21 @@ impl Load {
             acks_to: inbox,
             acked,
             sent: 0,
+            subjects: subjects.clone(),
+            generation: 0,
         })
+    }
+
+    /// The same customers begin as many new conversations.
+    pub fn begin_others(&mut self) {
+        self.generation += 1;
+        for (index, conversation) in self.conversations.iter_mut().enumerate() {
+            conversation.thread = format!("thread-{index}-{}", self.generation);
+            let key = conversation_key(CHANNEL, &conversation.thread);
+            conversation.subject = self.subjects.inbound(TENANT, CHANNEL, &key);
+        }
+        let keyed = self.conversations.iter().enumerate();
+        self.by_key = keyed.map(|(index, one)| (conversation_key(CHANNEL, &one.thread), index)).collect();
     }
 
     /// Sends one message in each conversation, so that every session is open.

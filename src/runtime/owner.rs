@@ -23,10 +23,12 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Happenings handled in one go: enough to spread the cost of waking up, few enough that a tick is not late.
 const CHUNK: usize = 256;
+/// Between two times that the projector's progress alone wakes an owner. Whatever else happens brings it along.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(25);
 /// Between two looks for idle aggregates, and two updates of the figures for monitoring.
 const TICK: Duration = Duration::from_secs(1);
 /// How long to wait for what the queues held at take-over. It is there and comes at once, unless somebody takes it out of
@@ -95,6 +97,7 @@ pub struct Owner<J: Journal> {
     acks: mpsc::UnboundedSender<AckToken>,
     drained: bool,
     readiness: Readiness,
+    progress: watch::Receiver<u64>,
 }
 
 /// What must have happened before the machine is [`Happened::Ready`].
@@ -156,11 +159,13 @@ impl<J: Journal> Owner<J> {
         options.tasks.spawn(ack_all(options.journal.clone(), to_ack));
         options.tasks.spawn(tell_ready(options.journal.clone(), options.store.clone(), happened.clone()));
         let queues = deliveries.map(Happened::Delivered);
-        let others = stream::select(outcomes_of(outcomes), projected(&options.store));
+        let progress = options.store.watch_projected();
+        let others = stream::select(outcomes_of(outcomes), projected(progress.clone()));
         // When the queues' stream ends, somebody else has taken over or the connection is gone: the whole stream ends.
         let incoming = until_first_ends(queues, stream::select(others, ticks()));
         Self {
             machine: Machine::new(options.kinds.clone(), options.limits),
+            progress,
             options,
             answers: VecDeque::new(),
             happened,
@@ -172,11 +177,14 @@ impl<J: Journal> Owner<J> {
     }
 
     fn handle_all(&mut self, chunk: Vec<Happened>, context: &mut Context<Self>) {
+        let progress = self.progress.has_changed().is_ok_and(|changed| changed);
+        let progress = progress.then(|| Happened::Projected(*self.progress.borrow_and_update()));
+        // After the progress: what was projected is known.
         let settings = self.options.store.settings();
         let new_id = || uuid::Uuid::now_v7().simple().to_string();
         let env = Env { now: Timestamp::from(chrono::Utc::now()), tenants: &*settings, new_id: &new_id };
         let mut actions = Vec::new();
-        for happened in chunk {
+        for happened in progress.into_iter().chain(chunk) {
             let tick = matches!(happened, Happened::Tick);
             if !self.readiness.note(&happened) {
                 self.machine.step(happened, &env, &mut actions);
@@ -459,11 +467,14 @@ fn outcomes_of(outcomes: mpsc::UnboundedReceiver<Happened>) -> impl Stream<Item 
     stream::unfold(outcomes, |mut outcomes| async move { outcomes.recv().await.map(|outcome| (outcome, outcomes)) })
 }
 
-fn projected(store: &Store) -> impl Stream<Item = Happened> + Send + use<> {
-    stream::unfold(store.watch_projected(), |mut watch| async move {
+fn projected(watch: watch::Receiver<u64>) -> impl Stream<Item = Happened> + Send {
+    stream::unfold((watch, false), |(mut watch, again)| async move {
+        if again {
+            tokio::time::sleep(PROGRESS_PAUSE).await;
+        }
         watch.changed().await.ok()?;
         let seq = *watch.borrow_and_update();
-        Some((Happened::Projected(seq), watch))
+        Some((Happened::Projected(seq), (watch, true)))
     })
 }
 

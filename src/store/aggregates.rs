@@ -8,6 +8,7 @@ use super::{
     cache::ClockCache,
     commit::Header,
     entries::Entries,
+    feeds::Feeds,
     folds::{CAUSES, FoldedState, Folds, SNAPSHOTS, TIMERS},
     keys,
     projection::{Shape, WriteParts},
@@ -60,6 +61,7 @@ pub(super) struct Aggregates {
     /// Keys and values of the causes in this batch.
     causes: Vec<([u8; 32], u64)>,
     oddities: Arc<Oddities>,
+    feeds: Arc<Feeds>,
     // Kept between calls for their memory.
     path: Vec<u8>,
     snapshot: Vec<u8>,
@@ -78,7 +80,13 @@ struct Cell {
 }
 
 impl Aggregates {
-    pub(super) fn new(folds: Folds, options: &StoreOptions, timers: Arc<TimerHeads>, oddities: Arc<Oddities>) -> Self {
+    pub(super) fn new(
+        folds: Folds,
+        options: &StoreOptions,
+        timers: Arc<TimerHeads>,
+        oddities: Arc<Oddities>,
+        feeds: Arc<Feeds>,
+    ) -> Self {
         Self {
             version: version_of(&folds, options.partitions),
             folds,
@@ -93,6 +101,7 @@ impl Aggregates {
             timer_changes: Vec::new(),
             causes: Vec::new(),
             oddities,
+            feeds,
             path: Vec::new(),
             snapshot: Vec::new(),
             entries: Entries::default(),
@@ -154,6 +163,7 @@ impl Projection for Aggregates {
         self.timer_changes.clear();
         self.causes.clear();
         self.timers.forget();
+        self.feeds.end();
         Ok(())
     }
 
@@ -228,6 +238,7 @@ impl Projection for Aggregates {
         for (key, seq) in self.causes.drain(..) {
             batch.put(CAUSES, &key, &seq.to_be_bytes());
         }
+        let fed = self.feeds.wanted();
         self.dirty.sort_unstable_by(|one, other| self.cells.key(*one).cmp(&self.cells.key(*other)));
         for slot in self.dirty.drain(..) {
             let Some((path, cell)) = self.cells.get_mut(slot) else { continue };
@@ -241,11 +252,17 @@ impl Projection for Aggregates {
             cell.state.entries_into(cell.partition, path, &mut self.entries);
             for (family, key, _) in cell.entries.iter().filter(|(family, key, _)| !self.entries.has_key(*family, key)) {
                 batch.delete(family, key);
+                if fed.contains(&family) {
+                    self.feeds.note(family, key, None);
+                }
             }
             for (family, key, value) in self.entries.iter().filter(|entry| !cell.entries.has(*entry)) {
                 batch.put(family, key, value);
                 if family == TIMERS {
                     self.timer_changes.push(TimerChange::of(key));
+                }
+                if fed.contains(&family) {
+                    self.feeds.note(family, key, Some(value));
                 }
             }
             std::mem::swap(&mut cell.entries, &mut self.entries);
@@ -261,6 +278,7 @@ impl Projection for Aggregates {
 
     fn written(&mut self, is_behind: bool) {
         self.timers.changed(self.timer_changes.drain(..));
+        self.feeds.written();
         self.cells.shrink_to(if is_behind { self.kept_bytes_behind } else { self.kept_bytes });
     }
 }

@@ -11,7 +11,7 @@
 //! - `projection`: what a projection is, and the batch that it writes into;
 //! - `folds`: the states of aggregates of every kind behind one face; `entries`: what is found by state;
 //! - `aggregates`: the projection that keeps snapshots, causes, timers and lists;
-//! - `lists`: conversations and contacts as people look for them;
+//! - `lists`: conversations and contacts as people look for them; `feeds`: what changes in a list;
 //! - `settings`: the projection that keeps every tenant's configuration in memory;
 //! - `writer`: feeds the projections, writes each batch with its checkpoints, and drops what does not match;
 //! - `reads`: what everybody else may ask.
@@ -27,6 +27,7 @@ mod commit;
 mod database;
 mod entries;
 mod error;
+mod feeds;
 mod folds;
 mod keys;
 pub mod lists;
@@ -42,6 +43,7 @@ pub use commit::{DecodedCommit, Header, commit_id_of};
 pub use database::StoreOptions;
 pub use entries::Entries;
 pub use error::StoreError;
+pub use feeds::{ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
     CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,

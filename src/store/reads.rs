@@ -4,6 +4,7 @@
 use super::{
     DueTimer, Settings, StoreError, View,
     aggregates::Oddities,
+    feeds::{Feeds, ListFeed},
     folds::{CAUSES, Folds, SNAPSHOTS, TIMERS},
     keys,
     settings::Shown,
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) timers: Arc<TimerHeads>,
     pub(super) settings: Shown,
     pub(super) oddities: Arc<Oddities>,
+    pub(super) feeds: Arc<Feeds>,
     pub(super) projected: watch::Sender<u64>,
     pub(super) served: RwLock<BTreeMap<&'static str, View>>,
     pub(super) statuses: RwLock<Vec<ProjectionStatus>>,
@@ -118,6 +120,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Some(family) = self.0.folds.family_of(list) else { return Ok(()) };
         self.0.aggregates.scan(family, prefix, start, visit)
+    }
+
+    /// The changes of a [`List`](super::List) from now on; `None`: there is no such list.
+    pub fn watch_list(&self, list: &str) -> Option<ListFeed> {
+        Some(self.0.feeds.subscribe(self.0.folds.family_of(list)?))
     }
 
     /// Keys of a tenant's aggregates of a kind, with their snapshots, in the order of the keys, from `start` on, until

@@ -4,6 +4,7 @@ use super::{
     Batch, Checkpoint, DecodedCommit, Family, Folds, Projection, Settings, Store, StoreError, StoreOptions, View,
     aggregates::{Aggregates, Oddities},
     database::{CHECKPOINTS, Database},
+    feeds::Feeds,
     projection::{family_name, id_of, parse_family_name},
     reads::Shared,
     settings::SettingsProjection,
@@ -78,7 +79,8 @@ impl Store {
         let timers = Arc::new(TimerHeads::new(options.partitions));
         let oddities = Arc::new(Oddities::default());
         let settings = Arc::new(ArcSwap::from_pointee(Settings::default()));
-        let aggregates = Aggregates::new(folds.clone(), options, timers.clone(), oddities.clone());
+        let feeds = Arc::new(Feeds::default());
+        let aggregates = Aggregates::new(folds.clone(), options, timers.clone(), oddities.clone(), feeds.clone());
         let mut projections: Vec<Box<dyn Projection>> =
             vec![Box::new(aggregates), Box::new(SettingsProjection::new(settings.clone()))];
         projections.extend(more);
@@ -95,6 +97,7 @@ impl Store {
             timers,
             settings,
             oddities,
+            feeds,
             projected: watch::Sender::new(0),
             served: RwLock::default(),
             statuses: RwLock::default(),

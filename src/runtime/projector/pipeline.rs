@@ -25,8 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 const WAITING_CHUNKS: usize = 32;
 /// Decoding costs about as much as folding and writing, which cannot be divided; more decoders would only wait.
 const MAX_DECODERS: usize = 2;
-/// How long a commit waits for others to be written with it while the projector keeps up. Every write costs a checkpoint
-/// and wakes all owners, whether it is of one commit or of a hundred; nobody notices five milliseconds.
+/// Between two writes while the projector keeps up. Every write costs a checkpoint and wakes others, whether it is of one
+/// commit or of a hundred. A commit that comes after a pause is written at once.
 const KEEPING_UP_LINGER: Duration = Duration::from_millis(5);
 /// Bytes are counted in this unit: a semaphore counts to 2^32 at most.
 const PERMIT_BYTES: usize = 1024;
@@ -62,6 +62,7 @@ struct Folding {
     /// Commits are passed over until somebody has taken note of the failure.
     failed: bool,
     failures: mpsc::Sender<StoreError>,
+    last_write: Instant,
     max_commits: usize,
     max_bytes: usize,
 }
@@ -94,6 +95,7 @@ impl Pipeline {
             writer,
             failed: false,
             failures: failed,
+            last_write: Instant::now(),
             max_commits: options.max_batch_commits,
             max_bytes: options.max_batch_bytes,
         };
@@ -179,8 +181,20 @@ fn broken() -> ProjectorError {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ProjectorError> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(|| {
+        give_way();
+        body();
+    });
     thread.map_err(|error| ProjectorError::Broken(format!("no thread: {error}")))
+}
+
+/// Customers wait for the owners, and nobody waits for the projector as long as it keeps up: where threads are more than
+/// cores, it gets about a third of an owner's share.
+fn give_way() {
+    #[cfg(target_os = "linux")] // Elsewhere this would be the whole process's.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 5) {
+        tracing::debug!(%error, "the projector keeps its priority");
+    }
 }
 
 fn decode_all(folds: &Folds, mut work: mpsc::Receiver<Work>, done: &sync::SyncSender<Folded>) {
@@ -216,7 +230,7 @@ impl Folding {
             let next = &decoded[turn];
             let work = if self.writer.unwritten() == 0 {
                 let work = next.recv();
-                write_at = Instant::now() + KEEPING_UP_LINGER;
+                write_at = self.last_write + KEEPING_UP_LINGER;
                 work.map_err(|_| sync::RecvTimeoutError::Disconnected)
             } else if keeps_up.load(Ordering::Relaxed) {
                 match write_at.saturating_duration_since(Instant::now()) {
@@ -265,6 +279,7 @@ impl Folding {
         if let Err(error) = self.writer.write() {
             self.fail(error);
         }
+        self.last_write = Instant::now();
     }
 
     fn fail(&mut self, error: StoreError) {

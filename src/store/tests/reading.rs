@@ -189,3 +189,37 @@ fn a_commit_of_a_newer_version_is_an_error_and_not_passed_over() {
     assert!(matches!(&error, StoreError::Unreadable { seq: 1, .. }), "{error}");
     assert!(error.to_string().contains("kefu.events.acme.conversation.k"));
 }
+
+#[test]
+fn a_feed_keeps_a_copy_of_a_list_true() {
+    let mut log = Log::new();
+    for number in 0..60_i64 {
+        log.add(["a", "b", "c"][number as usize % 3], number % 5 - 2);
+    }
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(&dir);
+    log.feed_to(20, &mut writer, &[7]);
+    let mut feed = store.watch_list(BY_TOTAL.name).unwrap();
+    assert!(store.watch_list("nothing").is_none());
+    let list = || {
+        let mut found = BTreeMap::new();
+        let seen =
+            store.list(BY_TOTAL.name, b"", b"", |key, value| found.insert(key.to_vec(), value.to_vec()).is_none());
+        seen.map(|()| found).unwrap()
+    };
+    let mut copy = list();
+    for end in [27, 28, 45, 60] {
+        log.feed_to(end, &mut writer, &[4]);
+        while let Ok(changes) = feed.try_recv() {
+            for change in changes.iter().cloned() {
+                match change.value {
+                    Some(value) => drop(copy.insert(change.key, value)),
+                    None => drop(copy.remove(&change.key)),
+                }
+            }
+        }
+        assert_eq!(copy, list());
+    }
+    writer.abandon().unwrap();
+    assert!(matches!(feed.try_recv(), Err(tokio::sync::broadcast::error::TryRecvError::Closed)), "begin anew");
+}
