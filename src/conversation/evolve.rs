@@ -2,16 +2,16 @@
 
 use super::{
     state::{
-        Active, Asked, Awaited, Bot, Closed, Collecting, Handoff, Holder, MAX_NAME_CHARS, MAX_QUESTION_CHARS,
-        MAX_RATEABLE_ANSWERS, MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Session, State, Unasked, Waiting,
-        WantedRating,
+        Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_NAME_CHARS,
+        MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Session, State, Unasked,
+        Waiting, WantedRating,
     },
     words,
 };
 use crate::aggregate::CommitMeta;
 use kefu_events::{
     Content, Sender, Timestamp,
-    conversation::{ConversationEvent, ReceivedMessage},
+    conversation::{ConversationEvent, ReceivedMessage, RescindReason},
 };
 use serde_json::{Map, Value};
 
@@ -39,6 +39,12 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
         Event::AnswerRated { request, .. } => state.rateable.retain(|rateable| rateable != request),
         Event::Tagged { tags, .. } => state.tags.extend(tags.iter().cloned()),
         Event::Untagged { tags, .. } => state.tags.retain(|tag| !tags.contains(tag)),
+        Event::OfferAccepted { agent, .. } => {
+            state.last_agent = Some(agent.clone());
+            if let Some(session) = &mut state.session {
+                evolve_session(session, commit.at, event);
+            }
+        }
         Event::AnswerGiven { request, .. } => {
             if state.rateable.len() == MAX_RATEABLE_ANSWERS {
                 state.rateable.pop_front();
@@ -68,8 +74,13 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
         | Event::HandoffRequested { .. } => evolve_bot(session, event),
         Event::Queued { queue, priority, agent, abandon_at, .. } => {
             // After a rejected transfer it is queued again, and has waited since the first time.
-            let since = if let Phase::Queued(waiting) = &session.phase { waiting.since } else { at };
-            session.phase = Phase::Queued(Waiting { since, agent: agent.clone(), abandon_at: *abandon_at });
+            let (since, transferred) = match &session.phase {
+                Phase::Queued(waiting) => (waiting.since, waiting.transferred),
+                Phase::Active(_) | Phase::WrapUp(..) => (at, true),
+                Phase::Bot(_) | Phase::Offered(..) => (at, false),
+            };
+            let agent = agent.clone();
+            session.phase = Phase::Queued(Waiting { since, agent, abandon_at: *abandon_at, transferred });
             session.queue = Some(queue.clone());
             session.priority = *priority;
             session.awaited = None;
@@ -77,7 +88,7 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
         Event::OfferMade { offer, agent, reservation, deadline, .. } => {
             let waiting = match &session.phase {
                 Phase::Queued(waiting) => waiting.clone(),
-                _ => Waiting { since: at, agent: None, abandon_at: None },
+                _ => Waiting { since: at, agent: None, abandon_at: None, transferred: false },
             };
             let to = Holder { agent: agent.clone(), name: None, reservation: reservation.clone() };
             session.phase = Phase::Offered(waiting, Offer { id: offer.clone(), to, deadline: *deadline });
@@ -88,6 +99,17 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
             session.served = true;
         }
         Event::OfferRejected { .. } | Event::OfferTimedOut { .. } | Event::OfferRescinded { .. } => {
+            // An offer that was taken back says nothing about the agent, unless the agent was gone.
+            if let Event::OfferRejected { agent, .. }
+            | Event::OfferTimedOut { agent, .. }
+            | Event::OfferRescinded { agent, reason: RescindReason::AgentGone, .. } = event
+            {
+                session.declined.retain(|declined| declined.agent != *agent);
+                session.declined.push(Declined { agent: agent.clone(), at });
+                if session.declined.len() > MAX_DECLINED {
+                    session.declined.remove(0);
+                }
+            }
             if let Phase::Offered(waiting, _) = &session.phase {
                 session.phase = Phase::Queued(waiting.clone());
             }
@@ -211,6 +233,7 @@ fn opened(number: u32, opened_at: Timestamp) -> Session {
         queue: None,
         priority: 0,
         served: false,
+        declined: Vec::new(),
         customer_left: false,
         disposition: None,
     }

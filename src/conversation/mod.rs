@@ -115,7 +115,7 @@ pub struct Conversation;
 
 impl Aggregate for Conversation {
     const KIND: AggregateKind = AggregateKind::Conversation;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     const TAKES_MESSAGES: bool = true;
 
     type State = State;

@@ -17,6 +17,8 @@ pub const MAX_RATEABLE_ANSWERS: usize = 8;
 pub const MAX_VALUE_CHARS: usize = 1_000;
 /// Characters that are kept of a customer's name.
 pub const MAX_NAME_CHARS: usize = 200;
+/// Agents that are remembered for not having taken a session; the earliest are forgotten first.
+pub const MAX_DECLINED: usize = 20;
 /// Tags that a conversation can have.
 pub const MAX_TAGS: usize = 50;
 
@@ -52,6 +54,9 @@ pub struct State {
     /// The rating that the customer has been asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<WantedRating>,
+    /// Who took part last, in whatever session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_agent: Option<String>,
 }
 
 /// The open session.
@@ -78,6 +83,9 @@ pub struct Session {
     /// Whether an agent has taken part.
     #[serde(default)]
     pub served: bool,
+    /// Who was asked and did not take it, at most [`MAX_DECLINED`], the earliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declined: Vec<Declined>,
     /// Whether the customer has gone, and not written since.
     #[serde(default)]
     pub customer_left: bool,
@@ -159,6 +167,15 @@ pub struct Handoff {
     pub queue: Option<String>,
 }
 
+/// Somebody was asked and did not take it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Declined {
+    /// The agent's id.
+    pub agent: String,
+    /// When the offer ended.
+    pub at: Timestamp,
+}
+
 /// A place in a queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
@@ -170,6 +187,9 @@ pub struct Waiting {
     /// It is given up then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abandon_at: Option<Timestamp>,
+    /// An agent handed it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transferred: bool,
 }
 
 /// A person has been asked.

@@ -3,7 +3,7 @@
 //! [`Kinds`](crate::aggregate::kind::Kinds) does the same for deciding. It also computes the effects of each commit,
 //! which cost more than all that is done here, and are of no use to a projector.
 
-use super::{CONTACTS, CONVERSATIONS, commit::AnyCommit, entries::Entries, keys};
+use super::{CONTACTS, CONVERSATIONS, WAITING, commit::AnyCommit, entries::Entries, keys};
 use crate::{
     aggregate::{Aggregate, Cause, Tracked},
     contact::Contact,
@@ -62,7 +62,7 @@ pub struct Folds {
 impl Folds {
     /// All that kefu has, with their lists.
     pub fn all() -> Self {
-        Self::new().with::<Conversation>(&[CONVERSATIONS]).with::<Contact>(&[CONTACTS]).with::<Settings>(&[])
+        Self::new().with::<Conversation>(&[CONVERSATIONS, WAITING]).with::<Contact>(&[CONTACTS]).with::<Settings>(&[])
     }
 
     /// No kinds.

@@ -47,7 +47,7 @@ pub use feeds::{ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
     CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,
-    WrongCursor,
+    WAITING, WaitingEntry, WrongCursor, read_waiting,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};

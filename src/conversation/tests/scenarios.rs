@@ -437,3 +437,25 @@ fn without_time_for_wrap_up_the_session_ends_with_the_talk() {
     assert_eq!(outcome.types(), ["wrap_up_started", "session_closed"]);
     assert_eq!(outcome.slots(), ["release_slot r1 → ann"]);
 }
+
+#[test]
+fn who_did_not_take_it_is_remembered_for_the_scheduler_and_who_took_it_for_the_next_session() {
+    let mut world = World::demo().queued();
+    let asked = |world: &World| -> Vec<String> {
+        world.state.session.as_ref().unwrap().declined.iter().map(|declined| declined.agent.clone()).collect()
+    };
+    world.does(scheduler(), json!({"type": "offer", "agent": "ann"}));
+    world.does(agent("ann"), json!({"type": "reject"}));
+    world.does(scheduler(), json!({"type": "offer", "agent": "bob"}));
+    world.fires("offer");
+    assert_eq!(asked(&world), ["ann", "bob"]);
+    world.later(60).does(scheduler(), json!({"type": "offer", "agent": "ann"}));
+    world.does(scheduler(), json!({"type": "rescind", "reason": "reassigned"}));
+    assert_eq!(asked(&world), ["ann", "bob"], "an offer that was taken back says nothing about the agent");
+    world.does(scheduler(), json!({"type": "offer", "agent": "ann"}));
+    world.does(agent("ann"), json!({"type": "accept"}));
+    world.does(agent("ann"), json!({"type": "transfer", "to": {"queue": "sales"}}));
+    let Some(crate::conversation::state::Phase::Queued(waiting)) = world.state.phase() else { panic!("queued") };
+    assert!(waiting.transferred);
+    assert_eq!(world.state.last_agent.as_deref(), Some("ann"));
+}

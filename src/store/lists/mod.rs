@@ -5,9 +5,11 @@
 
 mod contacts;
 mod conversations;
+mod waiting;
 
 pub use contacts::{CONTACTS, ContactFilter, ContactSummary};
 pub use conversations::{CONVERSATIONS, ConversationFilter, ConversationSummary};
+pub use waiting::{WAITING, WaitingEntry, read_waiting};
 
 use serde::Serialize;
 

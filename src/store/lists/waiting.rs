@@ -1,0 +1,110 @@
+//! Conversations that wait for a person, as the scheduler sees them.
+//!
+//! Key: `<tenant>/<key>`. Value: a [`WaitingEntry`] as JSON, so that a scheduler starts by one scan and goes on by the
+//! list's feed, and never reads a state.
+
+use crate::{
+    aggregate::Tracked,
+    conversation::{
+        Conversation, State,
+        state::{Declined, Phase},
+    },
+    store::{Entries, List, Store, StoreError, Subject},
+};
+use kefu_events::{Timestamp, key::contact_key};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// See the module's text.
+pub const WAITING: List<Conversation> = List { name: "waiting", version: 1, entries };
+
+/// A conversation that waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WaitingEntry {
+    /// Number of the session.
+    pub session: u32,
+    /// The channel's name.
+    pub channel: String,
+    /// Which queue.
+    pub queue: String,
+    /// Higher is sooner.
+    pub priority: i32,
+    /// Since when it waits for a person.
+    pub since: Timestamp,
+    /// Only this agent may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// It is given up then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandon_at: Option<Timestamp>,
+    /// An agent handed it over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transferred: bool,
+    /// Who was asked and did not take it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declined: Vec<Declined>,
+    /// Who talked with this customer last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_agent: Option<String>,
+    /// Tags of the thread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What the customer was asked for and gave.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub collected: BTreeMap<String, String>,
+    /// The customer's contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+}
+
+impl WaitingEntry {
+    fn of(state: &State) -> Option<Self> {
+        let session = state.session.as_ref()?;
+        let Phase::Queued(waiting) = &session.phase else { return None };
+        let given = session.collected.iter().filter_map(|(field, value)| Some((field.clone(), value.clone()?)));
+        Some(Self {
+            session: session.number,
+            channel: state.channel.clone(),
+            queue: session.queue.clone().unwrap_or_default(),
+            priority: session.priority,
+            since: waiting.since,
+            agent: waiting.agent.clone(),
+            abandon_at: waiting.abandon_at,
+            transferred: waiting.transferred,
+            declined: session.declined.clone(),
+            last_agent: state.last_agent.clone(),
+            tags: state.tags.clone(),
+            collected: given.collect(),
+            contact: state.sender.as_ref().map(|sender| contact_key(&state.channel, &sender.id)),
+        })
+    }
+}
+
+fn entries(subject: Subject<'_>, tracked: &Tracked<State>, entries: &mut Entries) {
+    // Nobody can be asked to work on one that was set aside.
+    let entry = WaitingEntry::of(&tracked.state).filter(|_| !tracked.quarantined);
+    if let Some(json) = entry.and_then(|entry| serde_json::to_vec(&entry).ok()) {
+        entries.add(&[subject.tenant.as_bytes(), b"/", subject.key.as_bytes()], &[&json]);
+    }
+}
+
+impl Store {
+    /// Conversations of all tenants that wait for a person, with tenant and key, in the order of these.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn waiting(&self, mut visit: impl FnMut(&str, &str, WaitingEntry)) -> Result<(), StoreError> {
+        self.list(WAITING.name, b"", b"", |key, value| {
+            if let Some((tenant, key, entry)) = read_waiting(key, value) {
+                visit(tenant, key, entry);
+            }
+            true
+        })
+    }
+}
+
+/// Tenant, key and content of an entry of the list [`WAITING`].
+pub fn read_waiting<'a>(key: &'a [u8], value: &[u8]) -> Option<(&'a str, &'a str, WaitingEntry)> {
+    let (tenant, key) = std::str::from_utf8(key).ok()?.split_once('/')?;
+    Some((tenant, key, serde_json::from_slice(value).ok()?))
+}
