@@ -44,8 +44,8 @@ pub use entries::Entries;
 pub use error::StoreError;
 pub use folds::{Folds, List, Subject};
 pub use lists::{
-    CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,
-    WrongCursor,
+    AGENTS, AgentFilter, AgentSummary, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter,
+    ConversationSummary, Page, PageError, WrongCursor,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};
