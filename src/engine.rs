@@ -3,6 +3,7 @@
 //! What the command line's `serve`, the tests and the benchmarks start. It is given a connected bus and a directory.
 
 use crate::{
+    agent::Agent,
     aggregate::kind::{KindOf, Kinds},
     contact::Contact,
     conversation::Conversation,
@@ -13,16 +14,18 @@ use crate::{
         projector::{Projector, ProjectorError, ProjectorOptions},
     },
     settings::Settings,
-    store::{
-        Folds, Projection, Store, StoreError, StoreOptions,
-        lists::{CONTACTS, CONVERSATIONS},
-    },
+    store::{Folds, Projection, Store, StoreError, StoreOptions},
 };
 use std::{path::PathBuf, sync::Arc};
 
 /// The aggregates that kefu drives.
 pub fn kinds() -> Kinds {
-    Kinds::new(vec![KindOf::<Conversation>::boxed(), KindOf::<Contact>::boxed(), KindOf::<Settings>::boxed()])
+    Kinds::new(vec![
+        KindOf::<Conversation>::boxed(),
+        KindOf::<Contact>::boxed(),
+        KindOf::<Agent>::boxed(),
+        KindOf::<Settings>::boxed(),
+    ])
 }
 
 /// What an engine is made of.
@@ -145,7 +148,7 @@ impl Engine {
 
 /// The states that the projector folds, with the lists in which they are found.
 fn folds() -> Folds {
-    Folds::new().with::<Conversation>(&[CONVERSATIONS]).with::<Contact>(&[CONTACTS]).with::<Settings>(&[])
+    Folds::all()
 }
 
 /// Read models beside the states.

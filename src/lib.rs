@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! - `kefu_events` (its own crate): the contract, what enters and leaves;
-//! - [`aggregate`]: what a state machine is here; [`conversation`], [`contact`], [`settings`]: the state machines, pure;
+//! - [`aggregate`]: what a state machine is here; [`conversation`], [`contact`], [`agent`], [`settings`]: the state
+//!   machines, pure;
 //! - [`runtime`]: what drives them: one pure machine per partition ([`runtime::machine`]), its actor, the node's leases,
 //!   the projector, timers, queries;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
@@ -12,6 +13,7 @@
 //!
 //! ARCHITECTURE.md says why it is so. `tests/tidy.rs` holds who may import whom.
 
+pub mod agent;
 pub mod aggregate;
 pub mod bridge;
 pub mod cli;

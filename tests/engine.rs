@@ -9,10 +9,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use kefu::{
     engine::{Engine, EngineOptions},
-    journal::{NatsJournal, OutboxStart, Outgoing},
+    journal::{Journal, NatsJournal, OutboxStart, Outgoing},
     settings::demo_settings,
 };
-use kefu_events::{CommandResult, Outbound, key::conversation_key};
+use kefu_events::{AggregateKind, CommandResult, Outbound, key::conversation_key};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -76,13 +76,19 @@ async fn a_tenant_can_be_used_as_soon_as_it_is_created() {
     engine.stop().await.unwrap();
 }
 
+/// An engine with the demo tenant.
+async fn demo(server: &nats::TestServer, settings: Value) -> (NatsJournal, Engine) {
+    let (journal, engine) = start(server).await;
+    let made = command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": settings})).await;
+    assert!(made.ok, "{made:?}");
+    (journal, engine)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_is_welcomed_handed_over_served_and_not_answered_twice() {
     let server = nats::TestServer::start().await;
-    let (journal, engine) = start(&server).await;
-    let made =
-        command(&journal, "settings", "tenant", "make-demo", json!({"type": "set", "value": demo_settings()})).await;
-    assert!(made.ok, "{made:?}");
+    let (journal, engine) = demo(&server, demo_settings()).await;
+
     let key = conversation_key("web", "alice");
     let message = json!({"id": "1", "channel": "web", "thread": "alice", "sender": {"id": "alice"},
         "sent_at": "2026-11-22T00:00:00.000Z", "content": {"kind": "text", "text": "Where is my order?"}});
@@ -108,4 +114,181 @@ async fn a_customer_is_welcomed_handed_over_served_and_not_answered_twice() {
     assert_eq!(reply().await.content.as_text(), Some("It is on its way."));
 
     engine.stop().await.unwrap();
+}
+
+/// Someone who schedules: asks for things, and looks at what the store says.
+struct Desk {
+    journal: NatsJournal,
+    engine: Engine,
+    conversation: String,
+    asked: u32,
+}
+
+impl Desk {
+    /// A customer waits; the agent Ann is there and has two slots.
+    async fn open(server: &nats::TestServer, settings: Value) -> Self {
+        let (journal, engine) = demo(server, settings).await;
+        let conversation = conversation_key("web", "alice");
+        let mut desk = Self { journal, engine, conversation, asked: 0 };
+        let message = json!({"id": "1", "channel": "web", "thread": "alice", "sender": {"id": "alice"},
+            "sent_at": "2026-11-22T00:00:00.000Z", "content": {"kind": "text", "text": "human"},
+            "metadata": {"language": "zh"}});
+        let payload = Bytes::from(message.to_string());
+        desk.journal.publish_inbound("demo", "web", &desk.conversation, "1", payload).await.unwrap();
+        desk.agent(json!({"type": "register", "name": "Ann"})).await;
+        desk.agent(json!({"type": "set_capacity", "slots": 2})).await;
+        desk.agent(json!({"type": "set_presence", "online": true})).await;
+        desk.agent(json!({"type": "set_status", "status": "available"})).await;
+        desk.until_phase("queued").await;
+        desk
+    }
+
+    async fn ask(&mut self, aggregate: &str, body: Value) -> CommandResult {
+        self.asked += 1;
+        let key = if aggregate == "agent" { "ann".to_owned() } else { self.conversation.clone() };
+        command(&self.journal, aggregate, &key, &format!("ask-{}", self.asked), body).await
+    }
+
+    async fn agent(&mut self, body: Value) {
+        let result = self.ask("agent", body.clone()).await;
+        assert!(result.ok, "{body}: {result:?}");
+    }
+
+    async fn conversation(&mut self, body: Value) {
+        let result = self.ask("conversation", body.clone()).await;
+        assert!(result.ok, "{body}: {result:?}");
+    }
+
+    fn reserve(&self, reservation: &str, ttl_s: u32) -> Value {
+        json!({"type": "reserve_slot", "reservation": reservation, "conversation": self.conversation, "session": 1,
+               "weight": 2, "ttl_s": ttl_s, "decision": {"policy": "by hand"}})
+    }
+
+    /// Looks again whenever the projector has gone on, until the state is as wanted.
+    async fn until(&self, kind: AggregateKind, key: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let store = self.engine.store();
+        let mut projected = store.watch_projected();
+        let found = async {
+            loop {
+                projected.borrow_and_update();
+                let snapshot = store.snapshot("demo", kind, key).unwrap().unwrap_or_else(|| b"{}".to_vec());
+                let state = serde_json::from_slice::<Value>(&snapshot).unwrap()["state"].take();
+                if wanted(&state) {
+                    return state;
+                }
+                projected.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{kind} {key} is not {what} in time"))
+    }
+
+    async fn until_phase(&self, phase: &str) -> Value {
+        let is_in = |state: &Value| match phase {
+            "closed" => state["closed"].is_object(),
+            phase => state["session"]["phase"][phase].is_object() || state["session"]["phase"][phase].is_array(),
+        };
+        self.until(AggregateKind::Conversation, &self.conversation, phase, is_in).await
+    }
+
+    /// Waits until the slot of this reservation is in this phase, or is none.
+    async fn until_slot(&self, reservation: &str, phase: Option<&str>) {
+        let what = format!("{reservation} {phase:?}");
+        let is_in = |state: &Value| {
+            let ended = state["ended"].as_array().is_some_and(|ended| ended.contains(&reservation.into()));
+            state["held"][reservation]["phase"].as_str() == phase && (phase.is_some() || ended)
+        };
+        self.until(AggregateKind::Agent, "ann", &what, is_in).await;
+    }
+
+    /// Types of all events of the agent or the conversation.
+    async fn history(&self, aggregate: &str, key: &str) -> Vec<String> {
+        let subject = self.journal.subjects().events("demo", aggregate, key);
+        let commits = self.journal.history(&subject, 0).await.unwrap();
+        let events = commits.iter().flat_map(|record| {
+            let mut commit: Value = serde_json::from_slice(&record.payload).unwrap();
+            serde_json::from_value::<Vec<Value>>(commit["events"].take()).unwrap()
+        });
+        events.map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_is_reserved_offered_accepted_written_up_and_free_again() {
+    let server = nats::TestServer::start().await;
+    let mut desk = Desk::open(&server, demo_settings()).await;
+    let waiting = desk.engine.store().conversations("demo", &Default::default(), None, 10).unwrap().items.remove(0);
+    assert_eq!(
+        (waiting.phase, waiting.queue.as_deref(), waiting.language.as_deref()),
+        ("queued", Some("support"), Some("zh"))
+    );
+    assert!(waiting.waits_since.is_some() && waiting.priority == Some(0));
+
+    desk.agent(desk.reserve("r1", 60)).await;
+    let offered = desk.until_phase("offered").await;
+    assert_eq!(offered["session"]["phase"]["offered"][1]["to"], json!({"agent": "ann", "reservation": "r1"}));
+    desk.until_slot("r1", Some("reserved")).await;
+    let full = desk.ask("agent", desk.reserve("r2", 60)).await;
+    assert_eq!(full.refusal.unwrap().code, "no_capacity");
+
+    desk.conversation(json!({"type": "accept"})).await;
+    desk.until_slot("r1", Some("occupied")).await;
+    desk.conversation(json!({"type": "wrap_up"})).await;
+    desk.until_slot("r1", Some("wrap_up")).await;
+    desk.conversation(json!({"type": "close"})).await;
+    desk.until_phase("closed").await;
+    desk.until_slot("r1", None).await;
+    let ann = desk.engine.store().agents("demo", Default::default(), None, 10).unwrap().items.remove(0);
+    assert_eq!((ann.key.as_str(), ann.in_use, ann.held.len(), ann.slots), ("ann", 0, 0, 2));
+    let history = desk.history("agent", "ann").await;
+    let slots =
+        ["slot_reserved", "command_refused", "slot_occupied", "wrap_up_started", "wrap_up_ended", "slot_released"];
+    assert_eq!(history[history.len() - 6..], slots);
+    desk.engine.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_is_rejected_times_out_or_cannot_be_made_leaves_no_slot_behind() {
+    let server = nats::TestServer::start().await;
+    let mut settings = demo_settings();
+    (settings["offer_timeout_s"], settings["presence_grace_s"]) = (json!(4), json!(1));
+    let mut desk = Desk::open(&server, settings).await;
+
+    desk.agent(desk.reserve("r1", 60)).await;
+    desk.until_phase("offered").await;
+    desk.conversation(json!({"type": "reject"})).await;
+    desk.until_slot("r1", None).await;
+
+    // The agent's side asks while the offer is open, which changes nothing, and the conversation's time-out ends it.
+    desk.agent(desk.reserve("r2", 1)).await;
+    desk.until_slot("r2", None).await;
+    desk.until_phase("queued").await;
+
+    // For a session that is not open: refused, and given back.
+    let mut stale = desk.reserve("r3", 60);
+    stale["session"] = json!(7);
+    desk.agent(stale).await;
+    desk.until_slot("r3", None).await;
+
+    // In a conversation in which nobody has ever written.
+    let mut nowhere = desk.reserve("r4", 60);
+    nowhere["conversation"] = json!("nowhere");
+    desk.agent(nowhere).await;
+    desk.until_slot("r4", None).await;
+
+    // The agent's connection is lost, and does not come back.
+    desk.agent(desk.reserve("r5", 60)).await;
+    desk.until_phase("offered").await;
+    desk.agent(json!({"type": "set_presence", "online": false})).await;
+    desk.until_slot("r5", None).await;
+    desk.until_phase("queued").await;
+
+    let conversation = desk.history("conversation", &desk.conversation).await;
+    for wanted in ["offer_rejected", "reservation_checked", "offer_timed_out", "offer_refused", "offer_rescinded"] {
+        assert!(conversation.iter().any(|event| event == wanted), "{wanted} in {conversation:?}");
+    }
+    let agent = desk.history("agent", "ann").await;
+    let count = |wanted: &str| agent.iter().filter(|event| *event == wanted).count();
+    assert_eq!((count("slot_reserved"), count("slot_released"), count("slot_occupied")), (5, 5, 0), "{agent:?}");
+    assert!(count("reservation_questioned") > 0 && count("connection_lost") == 1, "{agent:?}");
+    desk.engine.stop().await.unwrap();
 }

@@ -14,12 +14,18 @@ pub const ALL_TENANTS: &str = "_all";
 pub mod name {
     /// State of one conversation: `{key}` or `{channel, thread}`.
     pub const CONVERSATION: &str = "conversation";
-    /// Conversations, the last active first: `{phase?, channel?, agent?, after?, limit?}`.
+    /// Conversations, the last active first: `{phase?, channel?, agent?, after?, limit?}`. Those that wait for a person say
+    /// since when, in which queue, with which priority and, after a transfer, for whom.
     pub const CONVERSATIONS: &str = "conversations";
     /// State of one contact: `{key}` or `{channel, sender}`.
     pub const CONTACT: &str = "contact";
     /// Contacts by attribute, tag or channel: `{attribute?, value?, after?, limit?}`.
     pub const CONTACTS: &str = "contacts";
+    /// State of one agent: `{key}`, or its `{id}`.
+    pub const AGENT: &str = "agent";
+    /// Agents by status, queue or skill, those who were removed only by the status `removed`:
+    /// `{status?, queue?, skill?, after?, limit?}`.
+    pub const AGENTS: &str = "agents";
     /// One settings document with its earlier versions: `{document}`.
     pub const SETTINGS: &str = "settings";
     /// Names of a tenant's settings documents.

@@ -6,8 +6,8 @@
 mod asyncapi;
 
 use crate::{
-    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent::AgentEvent, contact, conversation,
-    envelope::Command, faq::FaqEvent, query::QueryResponse, settings,
+    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, contact, conversation, envelope::Command,
+    faq::FaqEvent, query::QueryResponse, settings,
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -57,10 +57,11 @@ fn message_schemas() -> BTreeMap<String, Value> {
         schema_of::<RejectedHeaders>("rejected-headers", "Headers of a rejected message"),
         command::<conversation::ConversationCommand>(Conversation),
         command::<contact::ContactCommand>(Contact),
+        command::<agent::AgentCommand>(Agent),
         command::<settings::SettingsCommand>(Settings),
         commit::<conversation::ConversationEvent>(Conversation),
         commit::<contact::ContactEvent>(Contact),
-        commit::<AgentEvent>(Agent),
+        commit::<agent::AgentEvent>(Agent),
         commit::<FaqEvent>(Faq),
         commit::<settings::SettingsEvent>(Settings),
         ("settings-channel.json".to_owned(), channel_patch(&tenant.1)),

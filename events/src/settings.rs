@@ -114,6 +114,13 @@ pub struct TenantSettings {
     /// Seconds in a queue after which a session is given up (0: never).
     #[schemars(range(min = 0, max = 2592000))]
     pub queue_abandon_s: u32,
+    /// Seconds that an agent without a connection has to come back, before offers are taken back and the status is `away`.
+    #[schemars(range(min = 1, max = 86400))]
+    pub presence_grace_s: u32,
+    /// Seconds after which an agent's occupied slot is compared with what the conversation says (0: never). A repair of
+    /// what should not happen, so it may be rare.
+    #[schemars(range(min = 0, max = 2592000))]
+    pub slot_check_s: u32,
     /// What happens to silent customers.
     pub inactivity: InactivitySettings,
     /// What a message after the end of a session does.
@@ -246,6 +253,8 @@ impl Default for TenantSettings {
             offer_timeout_s: 30,
             wrap_up_s: 60,
             queue_abandon_s: 0,
+            presence_grace_s: 30,
+            slot_check_s: 86_400,
             inactivity: InactivitySettings::default(),
             after_close: AfterCloseSettings::default(),
             satisfaction: SatisfactionSettings::default(),

@@ -288,7 +288,7 @@ impl Verb {
             }
             Self::Accept { offer, name } => C::Accept { v: V, offer, name },
             Self::Reject { offer, reason } => C::Reject { v: V, offer, reason },
-            Self::Rescind { offer, reason } => C::Rescind { v: V, offer, reason: reason.into() },
+            Self::Rescind { offer, reason } => C::Rescind { v: V, offer, reservation: None, reason: reason.into() },
             Self::Reply { text, reply_to } => C::Reply { v: V, content: Content::text(text), reply_to },
             Self::Note { text } => C::Note { v: V, text },
             Self::Hold => C::Hold { v: V },

@@ -7,6 +7,7 @@
 //! store. `kefu serve` is the one that wires everything together ([`serve`]).
 
 mod act;
+mod agent;
 mod analyst;
 mod channel;
 mod chat;
@@ -121,6 +122,8 @@ enum Command {
     #[command(subcommand)]
     Contact(contact::Contact),
     #[command(subcommand)]
+    Agent(agent::Agent),
+    #[command(subcommand)]
     Channel(channel::Channel),
     #[command(subcommand)]
     Analyst(analyst::Analyst),
@@ -216,6 +219,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Settings(args) => args.run(session).await?,
         Command::Tenant(args) => args.run(session).await?,
         Command::Contact(args) => args.run(session).await?,
+        Command::Agent(args) => args.run(session).await?,
         Command::Channel(args) => args.run(session).await?,
         Command::Analyst(args) => args.run(session).await?,
         Command::Rejected(args) => args.run(session).await?,

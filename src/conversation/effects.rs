@@ -3,11 +3,12 @@
 use crate::aggregate::Effect;
 use kefu_events::{
     AggregateKind, Commit, Outbound, Sender, V,
+    agent::AgentCommand,
     contact::{ContactCommand, Identity},
-    conversation::ConversationEvent,
+    conversation::{ConversationEvent, Held},
     key::{contact_key, token_of},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 pub(super) fn effects(commit: &Commit<ConversationEvent>) -> Vec<Effect> {
     commit.events.iter().filter_map(|event| effect(commit, event)).collect()
@@ -40,9 +41,19 @@ fn effect(commit: &Commit<ConversationEvent>, event: &ConversationEvent) -> Opti
         Event::CustomerChanged { channel, sender, metadata, .. } => {
             Some(see(commit, channel, sender, metadata.clone()))
         }
-        Event::OfferAccepted { agent, reservation: Some(reservation), .. } => {
-            Some(slot(commit, agent, reservation, "occupy_slot"))
+        Event::OfferAccepted { agent, reservation: Some(reservation), .. } => Some(occupy(commit, agent, reservation)),
+        // With no time for it, the session is closed in the same breath.
+        Event::WrapUpStarted { agent, reservation: Some(reservation), .. } if !closes(commit) => {
+            Some(start_wrap_up(commit, agent, reservation))
         }
+        Event::Reactivated { agent, reservation: Some(reservation), .. } => Some(occupy(commit, agent, reservation)),
+        Event::ReservationChecked { agent, reservation, held, .. } => match held {
+            Held::No => Some(release(commit, agent, reservation)),
+            // The agent's side asks again, and the offer has a deadline here.
+            Held::Offered => None,
+            Held::Active => Some(occupy(commit, agent, reservation)),
+            Held::WrapUp => Some(start_wrap_up(commit, agent, reservation)),
+        },
         Event::OfferRejected { agent, reservation: Some(reservation), .. }
         | Event::OfferTimedOut { agent, reservation: Some(reservation), .. }
         | Event::OfferRescinded { agent, reservation: Some(reservation), .. }
@@ -50,7 +61,7 @@ fn effect(commit: &Commit<ConversationEvent>, event: &ConversationEvent) -> Opti
         | Event::Transferred { from: agent, reservation: Some(reservation), .. }
         | Event::ReturnedToBot { from: Some(agent), reservation: Some(reservation), .. }
         | Event::SessionClosed { agent: Some(agent), reservation: Some(reservation), .. } => {
-            Some(slot(commit, agent, reservation, "release_slot"))
+            Some(release(commit, agent, reservation))
         }
         _ => None,
     }
@@ -73,10 +84,30 @@ fn see(commit: &Commit<ConversationEvent>, channel: &str, sender: &Sender, attri
     }
 }
 
-fn slot(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str, command: &str) -> Effect {
+fn closes(commit: &Commit<ConversationEvent>) -> bool {
+    commit.events.iter().any(|event| matches!(event, ConversationEvent::SessionClosed { .. }))
+}
+
+fn occupy(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str) -> Effect {
+    let (reservation, conversation) = (reservation.to_owned(), commit.key.clone());
+    slot(agent, AgentCommand::OccupySlot { v: V, reservation, conversation })
+}
+
+fn start_wrap_up(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str) -> Effect {
+    let (reservation, conversation) = (reservation.to_owned(), Some(commit.key.clone()));
+    slot(agent, AgentCommand::StartWrapUp { v: V, reservation, conversation })
+}
+
+fn release(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str) -> Effect {
+    let (reservation, conversation) = (reservation.to_owned(), commit.key.clone());
+    slot(agent, AgentCommand::ReleaseSlot { v: V, reservation, conversation })
+}
+
+fn slot(agent: &str, command: AgentCommand) -> Effect {
     Effect::Command {
         aggregate: AggregateKind::Agent,
         key: token_of(agent),
-        body: json!({"type": command, "v": 1, "reservation": reservation, "conversation": commit.key}),
+        // Cannot fail: no map in it has keys other than strings.
+        body: serde_json::to_value(command).unwrap_or_default(),
     }
 }

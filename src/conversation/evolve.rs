@@ -2,16 +2,16 @@
 
 use super::{
     state::{
-        Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_NAME_CHARS,
-        MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Session, State, Unasked,
-        Waiting, WantedRating,
+        Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_GIVEN_UP,
+        MAX_LANGUAGE_CHARS, MAX_NAME_CHARS, MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_UNASKED, MAX_VALUE_CHARS,
+        Offer, Phase, Session, State, Unasked, Waiting, WantedRating,
     },
     words,
 };
 use crate::aggregate::CommitMeta;
 use kefu_events::{
     Content, Sender, Timestamp,
-    conversation::{ConversationEvent, ReceivedMessage, RescindReason},
+    conversation::{ConversationEvent, Held, ReceivedMessage, RescindReason},
 };
 use serde_json::{Map, Value};
 
@@ -27,6 +27,12 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
             state.session = Some(Box::new(opened(*session, commit.at)));
         }
         Event::CustomerChanged { sender, .. } => know(state, sender),
+        Event::ReservationChecked { reservation, held: Held::No, .. } if !state.given_up.contains(reservation) => {
+            if state.given_up.len() == MAX_GIVEN_UP {
+                state.given_up.pop_front();
+            }
+            state.given_up.push_back(reservation.clone());
+        }
         Event::MessageReceived { message, .. } => received(state, commit.at, message),
         Event::SessionClosed { reason, agent, .. } => {
             state.session = None;
@@ -191,6 +197,9 @@ fn received(state: &mut State, at: Timestamp, message: &ReceivedMessage) {
     state.last_sent_at = state.last_sent_at.max(message.sent_at.min(at));
     if !message.metadata.is_empty() {
         state.metadata = fingerprint(&message.metadata);
+        if let Some(Value::String(language)) = message.metadata.get("language") {
+            state.language = Some(words::cut(language, MAX_LANGUAGE_CHARS).to_owned());
+        }
     }
     let Some(session) = &mut state.session else { return };
     if matches!(message.content, Content::Event { .. }) {

@@ -87,6 +87,8 @@
 //! - Whoever offers hands a reservation over. From then on this conversation gives it back, once, by the event that
 //!   ends the offer or the agent's part; a refused offer gives it back too (`offer_refused` beside
 //!   `command_refused`), unless it is the one that is held here.
+//! - Asked by the agent's side what became of a reservation, it says so (`reservation_checked`), by which the slot is
+//!   released, occupied, or left as it is. Once it has said that it holds nothing, an offer under that reservation is refused.
 //! - A quarantine gives it back: an offer is rescinded; from an agent the conversation goes back to the queue, for that
 //!   agent.
 

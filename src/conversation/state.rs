@@ -19,6 +19,10 @@ pub const MAX_VALUE_CHARS: usize = 1_000;
 pub const MAX_NAME_CHARS: usize = 200;
 /// Agents that are remembered for not having taken a session; the earliest are forgotten first.
 pub const MAX_DECLINED: usize = 20;
+/// Reservations that are remembered to have been given up before their offer came. One is an accident already.
+pub const MAX_GIVEN_UP: usize = 4;
+/// Characters that are kept of a language's name, such as `zh-Hant-TW`.
+pub const MAX_LANGUAGE_CHARS: usize = 35;
 /// Tags that a conversation can have.
 pub const MAX_TAGS: usize = 50;
 
@@ -35,6 +39,12 @@ pub struct State {
     pub sender: Option<Sender>,
     /// Fingerprint of what the channel knew last beside the message, so that a change is noticed. 0: nothing yet.
     pub metadata: u64,
+    /// The customer's language, where the channel says it: `language` of what it knows beside the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Reservations of which the agent's side has been told that nothing is held, the last ones.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub given_up: VecDeque<String>,
     /// Tags of the thread, whatever the session.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

@@ -129,6 +129,8 @@ fn numbers(settings: &TenantSettings) -> Result<(), Refusal> {
     within("offer_timeout_s", settings.offer_timeout_s, 1..=DAY_S)?;
     within("wrap_up_s", settings.wrap_up_s, 0..=DAY_S)?;
     within("queue_abandon_s", settings.queue_abandon_s, 0..=MONTH_S)?;
+    within("presence_grace_s", settings.presence_grace_s, 1..=DAY_S)?;
+    within("slot_check_s", settings.slot_check_s, 0..=MONTH_S)?;
     within("inactivity.prompt_after_s", settings.inactivity.prompt_after_s, 0..=MONTH_S)?;
     within("inactivity.close_after_s", settings.inactivity.close_after_s, 0..=MONTH_S)?;
     within("after_close.courtesy_window_s", settings.after_close.courtesy_window_s, 0..=MONTH_S)?;

@@ -3,8 +3,9 @@
 //! [`Kinds`](crate::aggregate::kind::Kinds) does the same for deciding. It also computes the effects of each commit,
 //! which cost more than all that is done here, and are of no use to a projector.
 
-use super::{CONTACTS, CONVERSATIONS, WAITING, commit::AnyCommit, entries::Entries, keys};
+use super::{AGENTS, CONTACTS, CONVERSATIONS, WAITING, commit::AnyCommit, entries::Entries, keys};
 use crate::{
+    agent::Agent,
     aggregate::{Aggregate, Cause, Tracked},
     contact::Contact,
     conversation::Conversation,
@@ -62,7 +63,11 @@ pub struct Folds {
 impl Folds {
     /// All that kefu has, with their lists.
     pub fn all() -> Self {
-        Self::new().with::<Conversation>(&[CONVERSATIONS, WAITING]).with::<Contact>(&[CONTACTS]).with::<Settings>(&[])
+        Self::new()
+            .with::<Conversation>(&[CONVERSATIONS, WAITING])
+            .with::<Contact>(&[CONTACTS])
+            .with::<Settings>(&[])
+            .with::<Agent>(&[AGENTS])
     }
 
     /// No kinds.

@@ -46,8 +46,8 @@ pub use error::StoreError;
 pub use feeds::{ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
-    CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter, ConversationSummary, Page, PageError,
-    WAITING, WaitingEntry, WrongCursor, read_waiting,
+    AGENTS, AgentFilter, AgentSummary, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter,
+    ConversationSummary, Page, PageError, WAITING, WaitingEntry, WrongCursor, read_waiting,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};

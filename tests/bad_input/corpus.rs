@@ -40,15 +40,16 @@ pub fn message(rng: &mut Rng, number: u64, threads: u64) -> (Address, Value) {
     (Address { inbox: true, tenant: "t".into(), source: channel.into(), key }, body)
 }
 
-/// A valid command to one of so many conversations or their customers, or to a document.
+/// A valid command to one of so many conversations or their customers, to an agent, or to a document.
 pub fn command(rng: &mut Rng, number: u64, threads: u64) -> (Address, Value) {
     let thread = format!("thread-{}", rng.below(threads));
     let conversation = conversation_key("web", &thread);
     let person = contact_key("web", &format!("of-{thread}"));
     let other = contact_key("web", &format!("of-thread-{}", rng.below(threads)));
     let (aggregate, key, mut body) = match rng.below(20) {
-        0..=12 => ("conversation", conversation, conversation_command(rng)),
-        13..=16 => ("contact", person, contact_command(rng, &other)),
+        0..=10 => ("conversation", conversation, conversation_command(rng)),
+        11..=13 => ("contact", person, contact_command(rng, &other)),
+        14..=17 => ("agent", "a1".to_owned(), agent_command(rng, &conversation)),
         _ => ("settings", (*rng.pick(&["tenant", "channel-web", "nothing"])).to_owned(), settings_command(rng)),
     };
     let source = *rng.pick(&["agent", "agent", "system", "bot", "scheduler", "timer"]);
@@ -66,7 +67,7 @@ pub fn command(rng: &mut Rng, number: u64, threads: u64) -> (Address, Value) {
 }
 
 fn conversation_command(rng: &mut Rng) -> Value {
-    match rng.below(28) {
+    match rng.below(29) {
         0 => {
             json!({"type": "give_answer", "request": "r", "content": {"kind": "text", "text": "so"}, "confidence": 0.83,
             "sources": [{"entry": "e", "entry_version": 2, "score": 0.1}]})
@@ -91,7 +92,27 @@ fn conversation_command(rng: &mut Rng) -> Value {
         24 => json!({"type": "wrap_up"}),
         25 => json!({"type": "set_disposition", "code": "solved"}),
         26 => json!({"type": "rate_satisfaction", "score": 5, "comment": "good"}),
+        27 => json!({"type": "check_reservation", "agent": "a1", "reservation": "res"}),
         _ => json!({"type": rng.pick(&["close", "unsnooze", "end_consult", "lift_quarantine"])}),
+    }
+}
+
+fn agent_command(rng: &mut Rng, conversation: &str) -> Value {
+    let reservation = *rng.pick(&["res", "res-2", "res-3"]);
+    let about =
+        |what: &str| json!({"type": what, "reservation": reservation, "conversation": conversation, "reason": "x"});
+    match rng.below(16) {
+        0..=2 => json!({"type": "register", "name": "Bo"}),
+        3..=4 => json!({"type": "set_presence", "online": true, "connection": "tab"}),
+        5 => json!({"type": "set_presence", "online": false}),
+        6..=7 => json!({"type": "set_status", "status": "available"}),
+        8 => json!({"type": "set_status", "status": "transfers_only", "reason": "lunch"}),
+        9 => json!({"type": "set_skills", "skills": {"tax": 3}, "languages": ["de"], "queues": ["support"]}),
+        10 => json!({"type": "set_capacity", "slots": 2, "weights": {"web": 1}}),
+        11..=13 => json!({"type": "reserve_slot", "reservation": reservation, "conversation": conversation,
+            "session": 1, "weight": 1, "ttl_s": 5, "decision": {"score": 0.123456789}, "kind": "transfer"}),
+        14 => about(rng.pick::<&str>(&["occupy_slot", "start_wrap_up", "force_release"])),
+        _ => json!({"type": rng.pick(&["remove", "lift_quarantine"])}),
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 mod accounts;
+mod agent;
 mod conversation;
 mod program;
 mod rejected;

@@ -10,7 +10,9 @@ fn the_help_lists_commands_examples_and_exit_codes() {
     for part in ["serve", "rejected", "Examples:", "Exit codes:", "5  nothing came back in time"] {
         assert!(help.contains(part), "{part}\n{help}");
     }
-    for command in ["serve", "send", "chat", "act", "replay", "show", "settings set", "rejected retry", "channel add"] {
+    for command in
+        ["serve", "send", "chat", "act", "replay", "show", "settings set", "rejected retry", "channel add", "agent"]
+    {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let help = run(data.path(), &arguments).exits(0).stdout;
         assert!(help.contains("Example"), "{command} has no examples\n{help}");

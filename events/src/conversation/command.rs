@@ -101,8 +101,20 @@ pub enum ConversationCommand {
         /// The offer, from `offer_made`; the open one if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offer: Option<String>,
+        /// Only if it was made under this reservation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reservation: Option<String>,
         /// Why.
         reason: RescindReason,
+    },
+    /// From the agent's side, which has not heard of a reservation for long: what has become of it?
+    CheckReservation {
+        /// Version of this command.
+        v: V<1>,
+        /// Whose slot it is.
+        agent: String,
+        /// The reservation.
+        reservation: String,
     },
     /// The agent writes to the customer.
     Reply {

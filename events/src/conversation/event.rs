@@ -1,6 +1,6 @@
 //! What can have happened to a conversation.
 
-use super::{AnswerSource, CloseReason, HandoffReason, NoAnswerReason, ReceivedMessage, RescindReason, Target};
+use super::{AnswerSource, CloseReason, HandoffReason, Held, NoAnswerReason, ReceivedMessage, RescindReason, Target};
 use crate::{
     Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, message::DeliveryState,
 };
@@ -276,6 +276,17 @@ pub enum ConversationEvent {
         /// The reservation, to be released.
         reservation: String,
     },
+    /// The agent's side asked what has become of a reservation; this is the answer.
+    ReservationChecked {
+        /// Version of this event.
+        v: V<1>,
+        /// Whose slot it is.
+        agent: String,
+        /// The reservation.
+        reservation: String,
+        /// What is held under it.
+        held: Held,
+    },
     /// The agent put the customer on hold.
     Held {
         /// Version of this event.
@@ -405,6 +416,9 @@ pub enum ConversationEvent {
         v: V<1>,
         /// Who has it.
         agent: String,
+        /// The slot, which stays occupied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reservation: Option<String>,
     },
     /// What it was about and how it ended.
     DispositionSet {

@@ -70,6 +70,20 @@ pub enum RescindReason {
     Quarantined,
 }
 
+/// What a conversation holds of an agent's slots under one reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Nothing, and it never will again.
+    No,
+    /// The agent has been asked.
+    Offered,
+    /// The agent has the conversation.
+    Active,
+    /// The agent writes up.
+    WrapUp,
+}
+
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

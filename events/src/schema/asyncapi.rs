@@ -190,7 +190,8 @@ fn parameter(name: &str) -> Value {
         "channel" => json!({"description": format!("The channel's name. {TOKEN}")}),
         "key" => {
             json!({"description": "The aggregate's key. A conversation's is the first 32 hex digits of SHA-256 over the \
-                        UTF-8 text `<channel>`, a newline, `<thread>`; a contact's is the same over channel and sender id."})
+                        UTF-8 text `<channel>`, a newline, `<thread>`; a contact's is the same over channel and sender id; \
+                        an agent's is its id, or the same over that where it cannot stand in a subject."})
         }
         "source" => json!({"description": "The kind of sender (in `kefu.rejected` also a channel's name).",
                            "examples": ["agent", "timer", "bot", "scheduler", "system"]}),

@@ -5,6 +5,7 @@ use jsonschema::Validator;
 use kefu_events::{
     Actor, ActorKind, AggregateKind, Author, CommandHeader, CommandResult, Content, Inbound, Outbound, Refusal, Sender,
     Timestamp, V,
+    agent::AgentCommand,
     contact::ContactCommand,
     conversation::ConversationCommand,
     envelope::Command,
@@ -99,6 +100,20 @@ fn schemas_accept_their_own_examples_and_nothing_that_lacks_a_required_field() {
 }
 
 #[test]
+fn no_command_has_a_field_that_every_command_has() {
+    // Both stand beside each other in one object, where one name can have one meaning only.
+    for (file, schema) in message_schemas().filter(|(file, _)| file.starts_with("command-")) {
+        let header: Vec<&String> =
+            schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name).collect();
+        for command in schema["oneOf"].as_array().into_iter().flatten() {
+            let fields = command["properties"].as_object().unwrap();
+            let twice: Vec<_> = header.iter().filter(|name| fields.contains_key(**name)).collect();
+            assert!(twice.is_empty(), "{file}: {} has {twice:?}", command["properties"]["type"]);
+        }
+    }
+}
+
+#[test]
 fn the_code_reads_whatever_the_schemas_accept() {
     fn reads<T: DeserializeOwned>(name: &str) {
         let schema = document(name);
@@ -113,11 +128,12 @@ fn the_code_reads_whatever_the_schemas_accept() {
     reads::<QueryResponse>("query-response");
     reads::<RejectedHeaders>("rejected-headers");
     reads::<TenantSettings>("settings-tenant");
-    for command in ["command-conversation", "command-contact", "command-settings"] {
+    for command in ["command-conversation", "command-contact", "command-agent", "command-settings"] {
         reads::<CommandHeader>(command);
     }
     reads::<ConversationCommand>("command-conversation");
     reads::<ContactCommand>("command-contact");
+    reads::<AgentCommand>("command-agent");
     reads::<SettingsCommand>("command-settings");
 }
 

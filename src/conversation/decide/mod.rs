@@ -37,7 +37,9 @@ pub(super) fn decide(
     match input {
         Input::Message(message) => receive::receive(&mut step, message),
         Input::Command(_, command) => {
-            if state.sessions == 0 {
+            // That nothing is held here is an answer, and whoever waits for it must get it.
+            let answerable = matches!(command, ConversationCommand::CheckReservation { .. });
+            if state.sessions == 0 && !answerable {
                 return Err(Refusal::new("not_found", "nobody has written in this conversation yet"));
             }
             let asker = step.actor.kind;
@@ -77,6 +79,8 @@ fn may_ask(asker: ActorKind, command: &ConversationCommand) -> bool {
         | Command::SetDisposition { .. }
         | Command::Close { .. } => &[Agent],
         Command::TimerFired { .. } => &[Timer],
+        // The agent's aggregate asks.
+        Command::CheckReservation { .. } => &[],
         Command::LiftQuarantine { .. } => &[Agent, Bot, Scheduler],
     };
     asker == System || askers.contains(&asker)
@@ -100,7 +104,13 @@ fn carry_out(step: &mut Step, command: &ConversationCommand) -> Result<(), Refus
         }
         Command::Accept { offer, name, .. } => offer::accept(step, offer.as_deref(), name.as_deref()),
         Command::Reject { offer, reason, .. } => offer::reject(step, offer.as_deref(), reason.as_deref()),
-        Command::Rescind { offer, reason, .. } => offer::rescind(step, offer.as_deref(), *reason),
+        Command::Rescind { offer, reservation, reason, .. } => {
+            offer::rescind(step, offer.as_deref(), reservation.as_deref(), *reason)
+        }
+        Command::CheckReservation { agent, reservation, .. } => {
+            offer::check(step, agent, reservation);
+            Ok(())
+        }
         Command::Reply { content, reply_to, .. } => reply::reply(step, content, reply_to.as_deref()),
         Command::Note { text, .. } => annotate::note(step, text),
         Command::Hold { .. } => pause::hold(step),

@@ -5,10 +5,10 @@ use super::{
     refuse::{check_agent, check_note, invalid, open_offer, wrong_state},
     step::Step,
 };
-use crate::conversation::state::{Active, MAX_NAME_CHARS, Offer, Phase, State, Waiting};
+use crate::conversation::state::{Active, Holder, MAX_NAME_CHARS, Offer, Phase, State, Waiting};
 use kefu_events::{
     ActorKind, CommandRefused, Quarantined, Refusal, V,
-    conversation::{ConversationCommand, ConversationEvent, RescindReason, Target},
+    conversation::{ConversationCommand, ConversationEvent, Held, RescindReason, Target},
 };
 use serde_json::Value;
 
@@ -27,12 +27,17 @@ pub(super) fn make(
         let message = format!("this was decided for another session than {}", step.state.sessions);
         return Err(Refusal::new("obsolete", message));
     }
+    if reservation.is_some_and(|reservation| step.state.given_up.iter().any(|given_up| given_up == reservation)) {
+        return Err(Refusal::new("obsolete", "this reservation was given up, because the offer did not come"));
+    }
     let Some(Phase::Queued(waiting)) = step.state.phase() else {
         return Err(wrong_state(&step.state, "it to be queued"));
     };
+    // An offer with a reservation comes from the scheduler, by way of the agent's aggregate; one without, from an operator.
+    let by_operator = step.actor.kind == ActorKind::System && reservation.is_none();
     if let Some(wanted) = waiting.agent.as_deref()
         && wanted != agent
-        && step.actor.kind != ActorKind::System
+        && !by_operator
     {
         return Err(Refusal::new("reserved_for", format!("it waits for {wanted} only")));
     }
@@ -102,6 +107,20 @@ pub(in crate::conversation) fn refuse(
     events
 }
 
+/// Says what is held under a reservation. If nothing is, the slot will be released, and an offer that was overtaken by
+/// the question is refused when it comes: it would be one without a slot.
+pub(super) fn check(step: &mut Step, agent: &str, reservation: &str) {
+    let is_its = |holder: &Holder| holder.agent == agent && holder.reservation.as_deref() == Some(reservation);
+    let held = match step.state.phase() {
+        Some(Phase::Offered(_, offer)) if is_its(&offer.to) => Held::Offered,
+        Some(Phase::Active(active)) if is_its(&active.holder) => Held::Active,
+        Some(Phase::WrapUp(holder, _)) if is_its(holder) => Held::WrapUp,
+        _ => Held::No,
+    };
+    let (agent, reservation) = (agent.to_owned(), reservation.to_owned());
+    step.emit(ConversationEvent::ReservationChecked { v: V, agent, reservation, held });
+}
+
 pub(super) fn accept(step: &mut Step, named: Option<&str>, name: Option<&str>) -> Result<(), Refusal> {
     let (_, offer) = open_offer(step, named)?;
     if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS) {
@@ -135,8 +154,16 @@ pub(super) fn reject(step: &mut Step, named: Option<&str>, reason: Option<&str>)
     Ok(())
 }
 
-pub(super) fn rescind(step: &mut Step, named: Option<&str>, reason: RescindReason) -> Result<(), Refusal> {
-    let (waiting, _) = open_offer(step, named)?;
+pub(super) fn rescind(
+    step: &mut Step,
+    named: Option<&str>,
+    reservation: Option<&str>,
+    reason: RescindReason,
+) -> Result<(), Refusal> {
+    let (waiting, offer) = open_offer(step, named)?;
+    if reservation.is_some() && reservation != offer.to.reservation.as_deref() {
+        return Err(Refusal::new("obsolete", "the open offer was made under another reservation"));
+    }
     take_back(step, reason);
     if reason == RescindReason::AgentGone {
         open_to_all(step, &waiting);

@@ -26,8 +26,8 @@ pub(super) fn resume(step: &mut Step) -> Result<(), Refusal> {
     match step.state.phase() {
         Some(Phase::Active(active)) if active.held => step.emit(ConversationEvent::Resumed { v: V }),
         Some(Phase::WrapUp(holder, _)) => {
-            let agent = holder.agent.clone();
-            step.emit(ConversationEvent::Reactivated { v: V, agent });
+            let (agent, reservation) = (holder.agent.clone(), holder.reservation.clone());
+            step.emit(ConversationEvent::Reactivated { v: V, agent, reservation });
         }
         _ => return Err(wrong_state(&step.state, "it to be on hold or in wrap-up")),
     }

@@ -84,8 +84,8 @@ fn written(step: &mut Step, message: &Inbound) {
             step.emit(ConversationEvent::Unsnoozed { v: V });
         }
         Some(Phase::WrapUp(holder, _)) if !is_courtesy(step, message) => {
-            let agent = holder.agent.clone();
-            step.emit(ConversationEvent::Reactivated { v: V, agent });
+            let (agent, reservation) = (holder.agent.clone(), holder.reservation.clone());
+            step.emit(ConversationEvent::Reactivated { v: V, agent, reservation });
         }
         _ => {}
     }

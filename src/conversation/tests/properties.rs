@@ -1,7 +1,7 @@
 //! Whatever happens, in whatever order.
 
 use super::*;
-use kefu_events::Quarantined;
+use kefu_events::{Quarantined, conversation::Held};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ enum Deed {
     /// An offer with a reservation of its own, or the one that is held already.
     Offers(usize, bool),
     Answers(bool, f64),
+    /// The agent's side asks about the reservation that is held, or about one that is not.
+    Checks(bool),
     Quarantine,
     Configures(usize),
 }
@@ -73,6 +75,7 @@ fn deeds() -> impl Strategy<Value = Deed> {
         8 => (0usize..7, commands()).prop_map(|(who, body)| Deed::Asks(who, body)),
         4 => (0usize..3, prop::bool::weighted(0.9)).prop_map(|(who, fresh)| Deed::Offers(who, fresh)),
         2 => (any::<bool>(), 0.0..1.0).prop_map(|(gives, confidence)| Deed::Answers(gives, confidence)),
+        2 => any::<bool>().prop_map(Deed::Checks),
         1 => Just(Deed::Quarantine),
         1 => (0usize..4).prop_map(Deed::Configures),
     ]
@@ -144,11 +147,17 @@ impl Ledger {
                 _ => {}
             }
         }
+        if let [Event::ReservationChecked { reservation, held, .. }] = &outcome.events[..] {
+            assert_eq!(self.held.get(reservation) == Some(&true), *held != Held::No, "{reservation}");
+            let released = outcome.slots().iter().any(|slot| slot.starts_with("release_slot"));
+            assert_eq!(released, *held == Held::No, "what is not held is released, once more if need be");
+            return;
+        }
         for slot in outcome.slots() {
             let [what, reservation, ..] = slot.split(' ').collect::<Vec<_>>()[..] else { panic!("{slot}") };
             let held = self.held.get_mut(reservation).unwrap_or_else(|| panic!("{slot} was never handed over"));
             assert!(*held, "{slot} was released before");
-            *held = what == "occupy_slot";
+            *held = what != "release_slot";
         }
         if self.open.is_none() {
             assert!(self.held.values().all(|held| !held), "a slot outlives the session: {:?}", self.held);
@@ -185,6 +194,13 @@ fn do_it(world: &mut World, ledger: &Ledger, deed: Deed) -> Option<Outcome> {
                 json!({"type": "decline_answer", "request": request, "reason": "failed"})
             };
             world.asks(bot(), body)
+        }
+        Deed::Checks(known) => {
+            let holder = world.state.holder().filter(|_| known);
+            let held = holder.and_then(|holder| Some((holder.agent.clone(), holder.reservation.clone()?)));
+            let ended = || ledger.held.iter().find(|(_, held)| !**held).map_or("r0", |(ended, _)| ended);
+            let (agent, reservation) = held.unwrap_or_else(|| (AGENTS[0].to_owned(), ended().to_owned()));
+            world.asks(system(), json!({"type": "check_reservation", "agent": agent, "reservation": reservation}))
         }
         Deed::Quarantine => {
             let quarantined = Quarantined { v: V, input: "x".to_owned(), error: "boom".to_owned() };

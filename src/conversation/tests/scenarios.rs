@@ -202,6 +202,44 @@ fn offers_end_in_every_way_and_give_the_slot_back() {
 }
 
 #[test]
+fn asked_what_became_of_a_reservation_it_says_so_and_the_slot_is_put_right() {
+    let checked = |mut world: World, reservation: &str| {
+        let check = json!({"type": "check_reservation", "agent": "ann", "reservation": reservation});
+        let outcome = world.does(system(), check);
+        assert_eq!(outcome.types(), ["reservation_checked"]);
+        outcome.slots()
+    };
+    assert_eq!(checked(World::demo().offered(), "r1"), [""; 0], "the offer has a deadline of its own");
+    assert_eq!(checked(World::demo().active(), "r1"), ["occupy_slot r1 → ann"]);
+    assert_eq!(checked(World::demo().wrap_up(), "r1"), ["start_wrap_up r1 → ann"]);
+    for world in [World::demo(), World::demo().queued(), World::demo().closed()] {
+        assert_eq!(checked(world, "r1"), ["release_slot r1 → ann"]);
+    }
+    assert_eq!(checked(World::demo().active(), "r2"), ["release_slot r2 → ann"]);
+
+    // An offer that was overtaken by the question would be one without a slot.
+    let mut world = World::demo().queued();
+    world.does(system(), json!({"type": "check_reservation", "agent": "ann", "reservation": "r1"}));
+    let outcome = world.asks(system(), json!({"type": "offer", "agent": "ann", "reservation": "r1"}));
+    assert_eq!((outcome.code(), outcome.slots()), (Some("obsolete"), vec!["release_slot r1 → ann".to_owned()]));
+    world.does(system(), json!({"type": "offer", "agent": "ann", "reservation": "r2"}));
+    // The agent's side takes back what it has asked for, and nothing else.
+    let rescind = |reservation: &str| json!({"type": "rescind", "reservation": reservation, "reason": "agent_gone"});
+    assert_eq!(world.asks(system(), rescind("r1")).code(), Some("obsolete"));
+    assert_eq!(world.does(system(), rescind("r2")).slots(), ["release_slot r2 → ann"]);
+}
+
+#[test]
+fn a_slot_is_in_wrap_up_while_the_agent_writes_up() {
+    let mut world = World::demo().active();
+    assert_eq!(world.does(agent("ann"), json!({"type": "wrap_up"})).slots(), ["start_wrap_up r1 → ann"]);
+    assert_eq!(world.does(agent("ann"), json!({"type": "resume"})).slots(), ["occupy_slot r1 → ann"]);
+    world.config = World::new(json!({"wrap_up_s": 0})).config;
+    let outcome = world.does(agent("ann"), json!({"type": "wrap_up"}));
+    assert_eq!(outcome.slots(), ["release_slot r1 → ann"], "with no time for it, there is none");
+}
+
+#[test]
 fn a_transfer_frees_the_agent_and_waits_for_the_other_until_that_one_refuses() {
     let mut world = World::demo().active();
     world.does(agent("ann"), json!({"type": "consult", "with": "bob"}));
@@ -210,6 +248,11 @@ fn a_transfer_frees_the_agent_and_waits_for_the_other_until_that_one_refuses() {
     assert_eq!(outcome.slots(), ["release_slot r1 → ann"]);
     let outcome = world.asks(scheduler(), json!({"type": "offer", "agent": "cyd", "reservation": "r2"}));
     assert_eq!((outcome.code(), outcome.slots()), (Some("reserved_for"), vec!["release_slot r2 → cyd".to_owned()]));
+    // The agent's side passes the scheduler's decision on, as `system`: that makes it no operator's.
+    assert_eq!(
+        world.asks(system(), json!({"type": "offer", "agent": "cyd", "reservation": "r2b"})).code(),
+        Some("reserved_for")
+    );
     world.does(scheduler(), json!({"type": "offer", "agent": "bob", "reservation": "r3"}));
     let outcome = world.fires("offer");
     assert_eq!(outcome.types(), ["offer_timed_out", "queued"], "now anybody may have it");

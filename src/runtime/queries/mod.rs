@@ -5,13 +5,14 @@ mod tests;
 
 use super::projector::Progress;
 use crate::{
+    agent,
     aggregate::Tracked,
     contact, settings,
-    store::{ContactFilter, ConversationFilter, Page, PageError, Store, StoreError},
+    store::{AgentFilter, ContactFilter, ConversationFilter, Page, PageError, Store, StoreError},
 };
 use kefu_events::{
     AggregateKind,
-    key::{contact_key, conversation_key},
+    key::{contact_key, conversation_key, token_of},
     query::{QueryError, QueryResponse, name},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -65,6 +66,23 @@ struct ManyContacts {
     value: Option<String>,
     tag: Option<String>,
     channel: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneAgent {
+    key: Option<String>,
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManyAgents {
+    status: Option<String>,
+    queue: Option<String>,
+    skill: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
 }
@@ -129,6 +147,8 @@ impl Queries {
             name::CONVERSATIONS => self.conversations(tenant, &read(parameters)?),
             name::CONTACT => self.contact(tenant, &read(parameters)?),
             name::CONTACTS => self.contacts(tenant, &read(parameters)?),
+            name::AGENT => self.agent(tenant, &read(parameters)?),
+            name::AGENTS => self.agents(tenant, &read(parameters)?),
             name::SETTINGS => self.document(tenant, &read(parameters)?),
             name::DOCUMENTS => self.documents(tenant, &read(parameters)?),
             name::TENANTS => self.tenants(&read(parameters)?),
@@ -183,6 +203,33 @@ impl Queries {
             _ => return Err(invalid("contacts are found by an attribute with its value, by a tag, or by a channel")),
         };
         page(self.store.contacts(tenant, filter, asked.after.as_deref(), limit(asked.limit)?))
+    }
+
+    fn agent(&self, tenant: &str, asked: &OneAgent) -> Result<Value, QueryError> {
+        let key = match asked {
+            OneAgent { key: Some(key), id: None } => key.clone(),
+            OneAgent { key: None, id: Some(id) } => token_of(id),
+            _ => return Err(invalid("an agent is named by the key, or by the id")),
+        };
+        let tracked: Tracked<agent::State> = self.tracked(tenant, AggregateKind::Agent, &key)?;
+        // A command that went to a wrong key was refused there, and made no agent.
+        if !tracked.state.exists() {
+            return Err(not_found(AggregateKind::Agent, &key));
+        }
+        let mut answer = to_value(&Shown::of(tenant, &key, &tracked));
+        answer["in_use"] = tracked.state.in_use().into();
+        Ok(answer)
+    }
+
+    fn agents(&self, tenant: &str, asked: &ManyAgents) -> Result<Value, QueryError> {
+        let filter = match asked {
+            ManyAgents { status: None, queue: None, skill: None, .. } => AgentFilter::All,
+            ManyAgents { status: Some(status), queue: None, skill: None, .. } => AgentFilter::Status(status),
+            ManyAgents { status: None, queue: Some(queue), skill: None, .. } => AgentFilter::Queue(queue),
+            ManyAgents { status: None, queue: None, skill: Some(skill), .. } => AgentFilter::Skill(skill),
+            _ => return Err(invalid("agents are found by a status, by a queue, or by a skill")),
+        };
+        page(self.store.agents(tenant, filter, asked.after.as_deref(), limit(asked.limit)?))
     }
 
     fn document(&self, tenant: &str, asked: &OneDocument) -> Result<Value, QueryError> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    agent::Agent,
     aggregate::{
         Context, TenantConfig,
         kind::{Kind, KindOf},
@@ -38,6 +39,7 @@ impl Fixture {
         let kinds = [
             (AggregateKind::Contact, KindOf::<Contact>::boxed()),
             (AggregateKind::Settings, KindOf::<Settings>::boxed()),
+            (AggregateKind::Agent, KindOf::<Agent>::boxed()),
         ];
         let queries = Queries::new(store, shown, || json!({"name": "test"}));
         Self { queries, progress, writer, kinds: kinds.into(), cells: HashMap::new(), seq: 0, _dir: dir }
@@ -205,6 +207,52 @@ fn contacts_by_attribute_tag_and_channel() {
     assert_eq!(bob["state"]["part_of"]["into"], json!(contact_key("web", "ann")));
     assert_eq!(bob["details"]["name"], "bob");
     assert_eq!(fixture.error("acme", name::CONTACT, json!({"channel": "web", "sender": "nobody"})), "not_found");
+}
+
+#[test]
+fn agents_by_status_queue_and_skill_with_what_they_have() {
+    let mut fixture = Fixture::new();
+    let mut tell = |key: &str, body: Value| {
+        let mut body = body;
+        body["v"] = json!(1);
+        fixture.command(AggregateKind::Agent, key, body);
+    };
+    for (key, queue) in [("ann", "sales"), ("bob", "support"), ("eve", "sales")] {
+        tell(key, json!({"type": "register", "name": key.to_uppercase()}));
+        tell(key, json!({"type": "set_skills", "skills": {"tax": 2, queue: 1}, "queues": [queue]}));
+        tell(key, json!({"type": "set_presence", "online": true}));
+    }
+    tell("ann", json!({"type": "set_status", "status": "available"}));
+    let reserve = json!({"type": "reserve_slot", "reservation": "r1", "conversation": "c1", "session": 1, "weight": 2});
+    tell("ann", reserve);
+    tell("eve", json!({"type": "remove"}));
+    let keys = |parameters: Value| -> Vec<String> {
+        let answer = fixture.ask("acme", name::AGENTS, parameters);
+        answer["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(keys(json!({})), ["ann", "bob"]);
+    assert_eq!(keys(json!({"status": "available"})), ["ann"]);
+    assert_eq!(keys(json!({"status": "offline"})), ["bob"]);
+    assert_eq!(keys(json!({"status": "removed"})), ["eve"]);
+    assert_eq!(keys(json!({"queue": "sales"})), ["ann"]);
+    assert_eq!(keys(json!({"skill": "tax"})), ["ann", "bob"]);
+    assert_eq!(keys(json!({"skill": "no such thing"})), [""; 0]);
+    let first = fixture.ask("acme", name::AGENTS, json!({"limit": 1}));
+    let second = fixture.ask("acme", name::AGENTS, json!({"limit": 1, "after": first["next"]}));
+    assert_eq!((&second["items"][0]["key"], second.get("next")), (&json!("bob"), None));
+
+    let ann = &first["items"][0];
+    assert_eq!((&ann["in_use"], &ann["slots"], &ann["online"]), (&json!(2), &json!(3), &json!(true)));
+    let held = &ann["held"]["r1"];
+    assert_eq!((&held["conversation"], &held["weight"], &held["phase"]), (&json!("c1"), &json!(2), &json!("reserved")));
+    let one = fixture.ask("acme", name::AGENT, json!({"id": "ann"}));
+    assert_eq!(one, fixture.ask("acme", name::AGENT, json!({"key": "ann"})));
+    assert_eq!((&one["state"]["name"], &one["in_use"]), (&json!("ANN"), &json!(2)));
+    assert_eq!(fixture.error("acme", name::AGENT, json!({"id": "nobody"})), "not_found");
+    for wrong in [json!({"status": "away", "queue": "sales"}), json!({"limit": 0}), json!({"name": "ann"})] {
+        assert_eq!(fixture.error("acme", name::AGENTS, wrong), "invalid");
+    }
+    assert_eq!(fixture.error("acme", name::AGENT, json!({})), "invalid");
 }
 
 #[test]

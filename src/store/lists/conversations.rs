@@ -5,11 +5,12 @@
 use super::{MAX_LOOKED_AT, Page, PageError, WrongCursor, cursor_of, just_after, place_of};
 use crate::{
     aggregate::Tracked,
-    conversation::{Conversation, State},
+    conversation::{Conversation, State, state::Phase},
     store::{Entries, List, Store, StoreError, Subject, keys},
 };
 use kefu_events::{AggregateKind, Sender, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// See the module's text.
 pub const CONVERSATIONS: List<Conversation> = List { name: "conversations", version: 1, entries };
@@ -67,6 +68,24 @@ pub struct ConversationSummary {
     /// Who has it, or is being asked to take it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The priority that the session had there; larger is served first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Since when it waits for a person, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_since: Option<Timestamp>,
+    /// It waits for this agent only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// It is given up then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abandon_at: Option<Timestamp>,
+    /// The customer's language, as collected (`language`), or as the channel says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// What the customer gave when asked for it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub collected: BTreeMap<String, String>,
     /// Tags of the thread.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -83,7 +102,18 @@ impl ConversationSummary {
     fn of(key: &str, tracked: Tracked<State>) -> Self {
         let phase = tracked.state.phase_name();
         let agent = tracked.state.holder().map(|holder| holder.agent.clone());
-        let State { channel, thread, sender, tags, sessions, session, .. } = tracked.state;
+        let waiting = match tracked.state.phase() {
+            Some(Phase::Queued(waiting) | Phase::Offered(waiting, _)) => Some(waiting.clone()),
+            _ => None,
+        };
+        let (waits_since, waits_for, abandon_at) =
+            waiting.map_or((None, None, None), |it| (Some(it.since), it.agent, it.abandon_at));
+        let State { channel, thread, sender, language, tags, sessions, session, .. } = tracked.state;
+        let (queue, priority, collected) = session.map_or((None, None, BTreeMap::new()), |session| {
+            let collected = session.collected.into_iter().filter_map(|(field, value)| Some((field, value?)));
+            let priority = session.queue.is_some().then_some(session.priority);
+            (session.queue, priority, collected.collect())
+        });
         Self {
             key: key.to_owned(),
             channel,
@@ -91,8 +121,14 @@ impl ConversationSummary {
             sender,
             phase,
             session: sessions,
-            queue: session.and_then(|session| session.queue),
+            queue,
             agent,
+            priority,
+            waits_since,
+            waits_for,
+            abandon_at,
+            language: collected.get("language").cloned().or(language),
+            collected,
             tags,
             at: tracked.at,
             version: tracked.version,

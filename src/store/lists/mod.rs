@@ -1,12 +1,14 @@
 //! The lists that kefu keeps, and how they are read in pages.
 //!
 //! Each list is a pure function from a state to the keys under which it is found; the store writes the differences.
-//! These are the only files of the store that know what a conversation or a contact is.
+//! These are the only files of the store that know what a conversation, a contact or an agent is.
 
+mod agents;
 mod contacts;
 mod conversations;
 mod waiting;
 
+pub use agents::{AGENTS, AgentFilter, AgentSummary};
 pub use contacts::{CONTACTS, ContactFilter, ContactSummary};
 pub use conversations::{CONVERSATIONS, ConversationFilter, ConversationSummary};
 pub use waiting::{WAITING, WaitingEntry, read_waiting};

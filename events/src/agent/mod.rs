@@ -1,0 +1,52 @@
+//! The agent's commands and events: who can take conversations, how many at once, and what is being taken.
+//!
+//! An agent has slots. A slot (several, for a conversation of more weight) is *reserved* by a commit of the agent before a
+//! conversation is offered, *occupied* once it was accepted, and *released* when the conversation is done with the agent.
+//! Each of these names the reservation, so that it is carried out once, however often it is asked for.
+
+mod command;
+mod event;
+
+pub use command::AgentCommand;
+pub use event::AgentEvent;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an agent is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutingStatus {
+    /// New conversations.
+    Available,
+    /// Nothing for now.
+    Away,
+    /// Only what colleagues hand over.
+    TransfersOnly,
+    /// Not at work.
+    #[default]
+    Offline,
+}
+
+impl RoutingStatus {
+    /// As it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Away => "away",
+            Self::TransfersOnly => "transfers_only",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// Why a slot is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReservationKind {
+    /// For a conversation out of a queue.
+    #[default]
+    Offer,
+    /// For a conversation that a colleague hands over.
+    Transfer,
+}

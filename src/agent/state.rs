@@ -1,0 +1,132 @@
+//! What an agent remembers.
+
+use kefu_events::{
+    Timestamp,
+    agent::{ReservationKind, RoutingStatus},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Slots of an agent of whom nobody has said how many: what people handle of chats side by side.
+pub const DEFAULT_SLOTS: u32 = 3;
+/// Slots that an agent can have. More than a person can do; a program that takes conversations is several agents.
+pub const MAX_SLOTS: u32 = 1_000;
+/// Ended reservations that are remembered: more than an agent can have in a day's work, and a message that is late by
+/// more than that has been asked about and refused long ago.
+pub const MAX_ENDED: usize = 128;
+/// Connections of one agent: browser tabs and telephones. More are old ones whose end was not noticed.
+pub const MAX_CONNECTIONS: usize = 32;
+
+/// An agent's memory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// The agent's id, of which the key is made; empty before the first registration.
+    pub id: String,
+    /// The name that colleagues see.
+    pub name: String,
+    /// No agent any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
+    /// What the agent is ready for.
+    pub status: RoutingStatus,
+    /// Why, in the tenant's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_since: Option<Timestamp>,
+    /// Whether a connection is there.
+    pub online: bool,
+    /// Which ones, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<String>,
+    /// The agent counts as gone then, if no connection has come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
+    /// Skill → proficiency, 0 to 5.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<String, u8>,
+    /// Languages, the best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// Queues that the agent serves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<String>,
+    /// Slots in all.
+    pub slots: u32,
+    /// Channel → slots that a conversation on it takes; 1 where it is not named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, u32>,
+    /// What is reserved or occupied, by reservation. At most as many as there were slots at a time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, Slot>,
+    /// Reservations that ended last, oldest first.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub ended: VecDeque<String>,
+    /// Since when nothing is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Timestamp>,
+    /// When a slot was last reserved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Timestamp>,
+}
+
+/// Slots that are kept under one reservation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The conversation's key.
+    pub conversation: String,
+    /// How many slots.
+    pub weight: u32,
+    /// How far it is.
+    pub phase: SlotPhase,
+    /// Since when it has been reserved, or occupied.
+    pub since: Timestamp,
+    /// The conversation is asked about it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// How often it has been asked since.
+    #[serde(default)]
+    pub attempt: u32,
+}
+
+/// How far a slot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotPhase {
+    /// The conversation is offered, or about to be.
+    Reserved,
+    /// The agent has the conversation.
+    Occupied,
+    /// The agent writes up.
+    WrapUp,
+}
+
+impl State {
+    /// Whether anybody has ever been registered under this key.
+    pub fn exists(&self) -> bool {
+        !self.id.is_empty()
+    }
+
+    /// Slots that are reserved or occupied.
+    pub fn in_use(&self) -> u32 {
+        self.held.values().map(|slot| slot.weight).fold(0, u32::saturating_add)
+    }
+
+    /// Slots that could be reserved now, were the agent ready.
+    pub fn free(&self) -> u32 {
+        self.slots.saturating_sub(self.in_use())
+    }
+
+    /// Why no slot can be reserved now for this, whatever its weight; `None` if one can.
+    pub fn not_ready_for(&self, kind: ReservationKind) -> Option<&'static str> {
+        match (self.status, kind) {
+            _ if self.removed => Some("removed"),
+            (RoutingStatus::Available, _) | (RoutingStatus::TransfersOnly, ReservationKind::Transfer) => {
+                (!self.online).then_some("without a connection")
+            }
+            (status, _) => Some(status.as_str()),
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! `kefu agent`: who takes conversations, how many at once, and which they have.
+
+use super::{
+    Session, TenantArg,
+    client::{Ask, Client, already, operator},
+    error::{CliError, Exit},
+    output::{Output, Style, plain},
+    values,
+};
+use crate::config::units;
+use clap::{Args, Subcommand, ValueEnum};
+use kefu_events::{
+    Actor, AggregateKind, V,
+    agent::{AgentCommand, RoutingStatus},
+    key::token_of,
+    query::name,
+};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Agents: who takes conversations, with which skills, and how many at once
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  kefu agent add anna --name Anna --skill tax=3 --language en --queue support --slots 3
+  kefu agent online anna
+  kefu agent status anna available
+  kefu agent status anna away --reason lunch
+  kefu agent capacity anna 5 --weight voice=5
+  kefu agent list --status available
+  kefu agent show anna
+  kefu agent release anna 0192f3a4-7c1d          free a slot that is stuck")]
+pub enum Agent {
+    /// Add an agent, or bring back one who was removed
+    Add {
+        /// The agent's id, such as the one under which they log in
+        agent: String,
+        /// The name that colleagues see
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        skills: Skills,
+        /// Conversations at once [default: 3, or as it was]
+        #[arg(long)]
+        slots: Option<u32>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// List agents
+    List {
+        #[command(flatten)]
+        tenant: TenantArg,
+        /// Only those with this status: available, away, transfers_only, offline, removed
+        #[arg(long, group = "filter")]
+        status: Option<String>,
+        /// Only those who serve this queue
+        #[arg(long, group = "filter")]
+        queue: Option<String>,
+        /// Only those with this skill
+        #[arg(long, group = "filter")]
+        skill: Option<String>,
+        /// Not more than this many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show an agent, with what they have
+    Show {
+        /// The agent's id
+        agent: String,
+        #[command(flatten)]
+        tenant: TenantArg,
+    },
+    /// Say what the agent is ready for
+    Status {
+        /// The agent's id
+        agent: String,
+        /// What for
+        status: Status,
+        /// Why, in your own words
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// A connection of the agent's is there, as a bridge says it
+    Online {
+        /// The agent's id
+        agent: String,
+        /// Names the connection, where there are several
+        #[arg(long)]
+        connection: Option<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// A connection has gone, or all of them
+    Offline {
+        /// The agent's id
+        agent: String,
+        /// Which one [default: all]
+        #[arg(long)]
+        connection: Option<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Set skills, languages or queues: each that is named is replaced as a whole
+    Skills {
+        /// The agent's id
+        agent: String,
+        #[command(flatten)]
+        skills: Skills,
+        /// Take these away altogether
+        #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+        clear: Vec<Clear>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Set how much the agent can do at once
+    Capacity {
+        /// The agent's id
+        agent: String,
+        /// Slots in all
+        slots: u32,
+        /// Slots that a conversation on this channel takes [default: 1]
+        #[arg(long = "weight", value_name = "CHANNEL=SLOTS", value_parser = weight)]
+        weights: Vec<(String, u32)>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Free a slot, whatever the conversation says
+    Release {
+        /// The agent's id
+        agent: String,
+        /// The reservation, from `kefu agent show`
+        reservation: String,
+        /// Why
+        #[arg(long, default_value = "released by hand")]
+        reason: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Remove an agent: what they have is kept to its end, and nothing is added
+    Remove {
+        /// The agent's id
+        agent: String,
+        #[command(flatten)]
+        change: Change,
+    },
+}
+
+/// What an agent can do.
+#[derive(Debug, Args)]
+pub struct Skills {
+    /// A skill and how good the agent is at it, 0 to 5; can be repeated
+    #[arg(long = "skill", value_name = "NAME=0-5", value_parser = skill)]
+    skills: Vec<(String, u8)>,
+    /// A language that the agent speaks, the best first; can be repeated
+    #[arg(long = "language", value_name = "TAG")]
+    languages: Vec<String>,
+    /// A queue that the agent serves; can be repeated
+    #[arg(long = "queue", value_name = "QUEUE")]
+    queues: Vec<String>,
+}
+
+/// What goes with a change.
+#[derive(Debug, Args)]
+pub struct Change {
+    #[command(flatten)]
+    tenant: TenantArg,
+    /// Who does it: agent:ID or system:ID [default: system:operator]
+    #[arg(long = "as", value_name = "KIND:ID", value_parser = values::actor)]
+    actor: Option<Actor>,
+    /// How long to wait for the result
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::duration)]
+    timeout: Duration,
+}
+
+/// What an agent is ready for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Status {
+    /// New conversations
+    Available,
+    /// Nothing for now
+    Away,
+    /// Only what colleagues hand over
+    TransfersOnly,
+    /// Not at work
+    Offline,
+}
+
+/// What can be taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Clear {
+    /// All skills
+    Skills,
+    /// All languages
+    Languages,
+    /// All queues
+    Queues,
+}
+
+fn skill(text: &str) -> Result<(String, u8), String> {
+    let (name, proficiency) = values::pair(text)?;
+    Ok((name, units::number(&proficiency, 0..=5)?))
+}
+
+fn weight(text: &str) -> Result<(String, u32), String> {
+    let (channel, slots) = values::pair(text)?;
+    Ok((channel, units::number(&slots, 1..=1_000)?))
+}
+
+impl Agent {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        let client = session.connect().await?;
+        let (agent, change, body) = match self {
+            Self::List { tenant, status, queue, skill, limit } => {
+                let tenant = tenant.of(&client.config);
+                let asked = [("status", status), ("queue", queue), ("skill", skill)];
+                let asked = asked.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+                let parameters = Value::Object(asked.collect::<Map<_, _>>());
+                let agents = client.pages(&tenant, name::AGENTS, parameters, limit).await?;
+                return list(session, &agents);
+            }
+            Self::Show { agent, tenant } => {
+                let tenant = tenant.of(&client.config);
+                return show(session, &client, &tenant, &agent).await;
+            }
+            Self::Add { agent, name, skills, slots, change } => {
+                return add(session, &client, agent, name, skills, slots, change).await;
+            }
+            Self::Status { agent, status, reason, change } => {
+                (agent, change, AgentCommand::SetStatus { v: V, status: status.into(), reason })
+            }
+            Self::Online { agent, connection, change } => {
+                (agent, change, AgentCommand::SetPresence { v: V, online: true, connection })
+            }
+            Self::Offline { agent, connection, change } => {
+                (agent, change, AgentCommand::SetPresence { v: V, online: false, connection })
+            }
+            Self::Skills { agent, skills, clear, change } => {
+                let body = skills.command(&clear).ok_or_else(|| CliError::usage("nothing is to be set: see --help"))?;
+                (agent, change, body)
+            }
+            Self::Capacity { agent, slots, weights, change } => {
+                let weights = (!weights.is_empty()).then(|| weights.into_iter().collect());
+                (agent, change, AgentCommand::SetCapacity { v: V, slots, weights })
+            }
+            Self::Release { agent, reservation, reason, change } => {
+                (agent, change, AgentCommand::ForceRelease { v: V, reservation, reason })
+            }
+            Self::Remove { agent, change } => (agent, change, AgentCommand::Remove { v: V }),
+        };
+        let result = ask(&client, &agent, &change, body).await?;
+        session.out.result(&result, || format!("done: version {}", result["version"]))
+    }
+}
+
+impl Skills {
+    /// What of it is to be set; `None`: nothing.
+    fn command(self, clear: &[Clear]) -> Option<AgentCommand> {
+        let named = |clears: Clear, is_empty: bool| clear.contains(&clears) || !is_empty;
+        let skills = named(Clear::Skills, self.skills.is_empty()).then(|| BTreeMap::from_iter(self.skills));
+        let languages = named(Clear::Languages, self.languages.is_empty()).then_some(self.languages);
+        let queues = named(Clear::Queues, self.queues.is_empty()).then_some(self.queues);
+        let is_any = skills.is_some() || languages.is_some() || queues.is_some();
+        is_any.then_some(AgentCommand::SetSkills { v: V, skills, languages, queues })
+    }
+}
+
+/// One command after the other. What is as wanted already is no failure, so that it can be run again.
+async fn add(
+    session: &mut Session,
+    client: &Client,
+    agent: String,
+    name: String,
+    skills: Skills,
+    slots: Option<u32>,
+    change: Change,
+) -> Result<(), CliError> {
+    let mut commands = vec![AgentCommand::Register { v: V, agent: Some(agent.clone()), name }];
+    commands.extend(skills.command(&[]));
+    commands.extend(slots.map(|slots| AgentCommand::SetCapacity { v: V, slots, weights: None }));
+    let mut done = Value::Null;
+    for command in commands {
+        match ask(client, &agent, &change, command).await {
+            Ok(result) => done = result,
+            Err(error) if error.code == "unchanged" => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if done.is_null() {
+        already(&format!("{agent} is as you want them"));
+        return session.out.result(&json!({"ok": true}), || agent);
+    }
+    session.out.result(&done, || format!("done: {agent}, version {}", done["version"]))
+}
+
+async fn ask(client: &Client, agent: &str, change: &Change, body: AgentCommand) -> Result<Value, CliError> {
+    let tenant = change.tenant.of(&client.config);
+    let ask = Ask {
+        tenant: &tenant,
+        aggregate: AggregateKind::Agent,
+        key: &token_of(agent),
+        actor: change.actor.clone().unwrap_or_else(operator),
+        id: None,
+        expected_version: None,
+        body,
+    };
+    Ok(serde_json::to_value(client.command(ask, change.timeout).await?)?)
+}
+
+async fn show(session: &mut Session, client: &Client, tenant: &str, agent: &str) -> Result<(), CliError> {
+    let found: Option<Value> = client.find(tenant, name::AGENT, &json!({ "id": agent })).await?;
+    let none = || CliError::new(Exit::Failure, "not_found", format!("tenant {tenant} has no agent {agent}"));
+    let found = found.ok_or_else(none)?;
+    let text = describe(&found, &session.out);
+    session.out.result(&found, || text)
+}
+
+fn describe(found: &Value, out: &Output) -> String {
+    let state = &found["state"];
+    let mut lines = vec![out.styled(Style::Bold, plain(&text(&state["name"])))];
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("  {name:<12} {}", plain(&value)));
+        }
+    };
+    line("id", text(&state["id"]));
+    line("status", status(state));
+    line("since", text(&state["status_since"]));
+    line("online", if state["online"] == true { words(&state["connections"]) } else { "no".to_owned() });
+    line("skills", pairs(&state["skills"]));
+    line("languages", words(&state["languages"]));
+    line("queues", words(&state["queues"]));
+    line("slots", format!("{} of {} in use", found["in_use"], state["slots"]));
+    line("weights", pairs(&state["weights"]));
+    for (reservation, slot) in state["held"].as_object().into_iter().flatten() {
+        let (phase, conversation) = (text(&slot["phase"]), text(&slot["conversation"]));
+        line(&phase, format!("{conversation}  {reservation}  since {}", text(&slot["since"])));
+    }
+    if found["quarantined"] == true {
+        line("quarantined", "yes: see `kefu rejected list`".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// The status of an agent's state, or of one in a list.
+fn status(agent: &Value) -> String {
+    match agent["reason"].as_str() {
+        _ if agent["removed"] == true => "removed".to_owned(),
+        Some(reason) => format!("{} ({reason})", text(&agent["status"])),
+        None => text(&agent["status"]),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn words(value: &Value) -> String {
+    value.as_array().map(|words| words.iter().map(text).collect::<Vec<_>>().join(", ")).unwrap_or_default()
+}
+
+fn pairs(value: &Value) -> String {
+    let pairs = value.as_object().into_iter().flatten().map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+fn list(session: &mut Session, agents: &[Value]) -> Result<(), CliError> {
+    if session.out.is_json() {
+        return agents.iter().try_for_each(|agent| session.out.json_line(agent));
+    }
+    let row = |agent: &Value| {
+        let online = if agent["online"] == true { "yes" } else { "no" };
+        let slots = format!("{}/{}", agent["in_use"], agent["slots"]);
+        let (id, name, skills) = (text(&agent["id"]), text(&agent["name"]), pairs(&agent["skills"]));
+        [id, name, status(agent), online.to_owned(), slots, words(&agent["queues"]), skills]
+    };
+    let rows: Vec<[String; 7]> = agents.iter().map(row).collect();
+    session.out.table(["AGENT", "NAME", "STATUS", "ONLINE", "SLOTS", "QUEUES", "SKILLS"], &rows)
+}
+
+impl From<Status> for RoutingStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Available => Self::Available,
+            Status::Away => Self::Away,
+            Status::TransfersOnly => Self::TransfersOnly,
+            Status::Offline => Self::Offline,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skills_and_weights_are_read_with_their_limits() {
+        assert_eq!(skill("tax=3"), Ok(("tax".to_owned(), 3)));
+        assert_eq!(weight("voice=5"), Ok(("voice".to_owned(), 5)));
+        for bad in ["tax", "tax=6", "tax=-1", "=3", "tax=much"] {
+            assert!(skill(bad).is_err(), "{bad}");
+        }
+        assert!(weight("web=0").is_err());
+    }
+
+    #[test]
+    fn what_is_not_named_is_not_set() {
+        let none = || Skills { skills: Vec::new(), languages: Vec::new(), queues: Vec::new() };
+        assert_eq!(none().command(&[]), None);
+        let expected = AgentCommand::SetSkills { v: V, skills: None, languages: None, queues: Some(Vec::new()) };
+        assert_eq!(none().command(&[Clear::Queues]), Some(expected));
+    }
+}
