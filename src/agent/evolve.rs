@@ -72,10 +72,8 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent)
             }
             state.ended.push_back(reservation.clone());
         }
-        Event::ReservationWithdrawn { .. }
-        | Event::CommandRefused(_)
-        | Event::Quarantined(_)
-        | Event::QuarantineLifted(_) => {}
+        Event::CommandRefused(refused) => state.refused = Some(refused.command.clone()),
+        Event::ReservationWithdrawn { .. } | Event::Quarantined(_) | Event::QuarantineLifted(_) => {}
     }
 }
 

@@ -70,6 +70,9 @@ pub struct State {
     /// When a slot was last reserved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_at: Option<Timestamp>,
+    /// Id of the command that was refused last: how a scheduler learns that its reservation was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// Slots that are kept under one reservation.

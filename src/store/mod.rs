@@ -47,7 +47,8 @@ pub use feeds::{ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
     AGENTS, AgentFilter, AgentSummary, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter,
-    ConversationSummary, Page, PageError, WAITING, WaitingEntry, WrongCursor, read_waiting,
+    ConversationSummary, HeldSlot, Page, PageError, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor,
+    tenant_and_key,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};

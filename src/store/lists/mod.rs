@@ -6,12 +6,14 @@
 mod agents;
 mod contacts;
 mod conversations;
+mod staff;
 mod waiting;
 
 pub use agents::{AGENTS, AgentFilter, AgentSummary};
 pub use contacts::{CONTACTS, ContactFilter, ContactSummary};
 pub use conversations::{CONVERSATIONS, ConversationFilter, ConversationSummary};
-pub use waiting::{WAITING, WaitingEntry, read_waiting};
+pub use staff::{HeldSlot, STAFF, StaffEntry};
+pub use waiting::{WAITING, WaitingEntry};
 
 use serde::Serialize;
 
@@ -27,6 +29,11 @@ pub struct Page<T> {
     /// Where the next page begins; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// Tenant and key in `<tenant>/<key>`, for lists that are read as a whole.
+pub fn tenant_and_key(key: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(key).ok()?.split_once('/')
 }
 
 /// A place in a list, as text.

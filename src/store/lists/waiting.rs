@@ -95,16 +95,10 @@ impl Store {
     /// The store could not be read.
     pub fn waiting(&self, mut visit: impl FnMut(&str, &str, WaitingEntry)) -> Result<(), StoreError> {
         self.list(WAITING.name, b"", b"", |key, value| {
-            if let Some((tenant, key, entry)) = read_waiting(key, value) {
+            if let (Some((tenant, key)), Ok(entry)) = (super::tenant_and_key(key), serde_json::from_slice(value)) {
                 visit(tenant, key, entry);
             }
             true
         })
     }
-}
-
-/// Tenant, key and content of an entry of the list [`WAITING`].
-pub fn read_waiting<'a>(key: &'a [u8], value: &[u8]) -> Option<(&'a str, &'a str, WaitingEntry)> {
-    let (tenant, key) = std::str::from_utf8(key).ok()?.split_once('/')?;
-    Some((tenant, key, serde_json::from_slice(value).ok()?))
 }
