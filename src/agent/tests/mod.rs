@@ -3,6 +3,7 @@
 mod properties;
 mod scenarios;
 mod table;
+mod together;
 
 use super::{Agent, SlotPhase, State};
 use crate::aggregate::{Aggregate, CommitMeta, Context, Deadline, Effect, Input, TenantConfig};
