@@ -1,0 +1,671 @@
+//! The floor: agents, waiting conversations, and indexes that make a decision cheap.
+//!
+//! A conversation stands in the line of its [`Demand`]; an agent is listed with every demand that fits, those with room
+//! first. So "who is free for this" and "what waits for me" look at few candidates, and changes move a few list
+//! entries. Whatever could make a new match possible marks an agent or a conversation; [`Floor::next`] looks at the
+//! marked only, and finds nothing at once where nothing is marked.
+//!
+//! - this file: what is kept, and changes of agents;
+//! - `line`: conversations coming, going, relaxing;
+//! - `matching`: the two questions;
+//! - `asked`: reservations asked for but not seen yet;
+//! - `explain`: the same choice again, with reasons.
+//!
+//! The floor may not know why an agent is away or what a conversation is about, and never decides the same thing twice
+//! by itself: what is asked for is left out until the leader confirms or undoes it.
+
+mod asked;
+mod explain;
+mod line;
+pub(super) mod matching;
+#[cfg(test)]
+mod tests;
+
+pub use asked::{Ask, DecisionId};
+pub use line::Entry;
+pub use matching::{Match, Pair, Question};
+
+use super::{
+    demand::{Abilities, Demand},
+    names::Names,
+    policy::{Policy, PolicyName},
+    service::{Fade, QueueService},
+    settings::Scheduling,
+    views::{AgentView, ConversationKey, Performance, Status},
+};
+use indexmap::IndexMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+/// Number of an agent on one floor.
+pub type AgentIx = u32;
+/// Number of a demand on one floor.
+pub type DemandIx = u32;
+/// Number of a place for a waiting conversation; used again when the conversation has gone.
+type WaitIx = u32;
+
+/// Keys are hashes already.
+#[derive(Debug, Clone, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        // The multiplication is for keys that were counted up instead, as the simulator's.
+        self.0 = ((key >> 64) as u64 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// One tenant's agents and waiting conversations.
+#[derive(Debug, Clone)]
+pub struct Floor {
+    settings: Scheduling,
+    concurrency: Concurrency,
+    skills: Names,
+    queues: Names,
+    languages: Names,
+    agent_names: Names,
+    agents: Vec<Agent>,
+    demands: Vec<Line>,
+    demand_numbers: BTreeMap<Demand, DemandIx>,
+    relaxed: BTreeMap<(DemandIx, usize), DemandIx>,
+    waiting: Vec<Option<Waiting>>,
+    vacant: Vec<WaitIx>,
+    /// Never iterated: its order shows the history of removals.
+    by_key: IndexMap<u128, WaitIx, BuildHasherDefault<KeyHasher>>,
+    /// When something about a conversation changes by itself, in ms.
+    timers: BTreeSet<(i64, WaitIx)>,
+    asked: BTreeMap<DecisionId, Ask>,
+    marked_agents: VecDeque<AgentIx>,
+    marked_waiting: VecDeque<(WaitIx, u128)>,
+    service: BTreeMap<u32, QueueService>,
+    fade: Fade,
+    /// Faded count of all arrivals.
+    arrivals: f64,
+    /// Faded count of all arrivals that found nobody free.
+    blocked: f64,
+    /// Number of the last assignment.
+    assignments: u64,
+    sequence: u64,
+}
+
+/// What a further conversation at once costs and brings, by the number that an agent has.
+#[derive(Debug, Clone, Default)]
+struct Concurrency {
+    speed: Vec<f64>,
+    gain: Vec<f64>,
+}
+
+impl Concurrency {
+    fn new(speeds: &[f64]) -> Self {
+        let speed = |at_once: usize| speeds.get(at_once - 1).or(speeds.last()).copied().unwrap_or(1.0);
+        let total = |at_once: usize| if at_once == 0 { 0.0 } else { at_once as f64 * speed(at_once) };
+        // Past the configured values the last gain holds.
+        let known = speeds.len().max(1);
+        Self {
+            speed: (1..=known).map(speed).collect(),
+            gain: (0..known).map(|at_once| total(at_once + 1) - total(at_once)).collect(),
+        }
+    }
+
+    fn at(values: &[f64], at_once: usize) -> f64 {
+        values.get(at_once).or(values.last()).copied().unwrap_or(1.0)
+    }
+}
+
+/// One agent, as indexed.
+#[derive(Debug, Clone)]
+pub(super) struct Agent {
+    pub(super) id: Arc<str>,
+    /// Of the id: makes random choices independent of the order in which candidates are met.
+    pub(super) hash: u64,
+    pub(super) status: Status,
+    pub(super) online: bool,
+    pub(super) abilities: Abilities,
+    performance: Vec<(u32, Performance)>,
+    pub(super) slots: u32,
+    pub(super) used: u32,
+    pub(super) load: Vec<Load>,
+    pub(super) idle_since_ms: i64,
+    pub(super) assigned: u64,
+    pub(super) links: Vec<Link>,
+    /// Conversations that name this agent as wanted or preferred.
+    naming: BTreeSet<WaitIx>,
+    /// Those of them that only this agent may get now.
+    own: BTreeSet<Place>,
+    marked: bool,
+}
+
+/// A conversation that an agent has.
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    pub(super) conversation: u128,
+    pub(super) weight: u32,
+    /// Asked for, not seen yet.
+    pub(super) asked: Option<DecisionId>,
+}
+
+/// An agent's entry with one demand that fits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    pub(super) demand: DemandIx,
+    /// Where it is in the demand's list of agents.
+    at: u32,
+    /// Mean proficiency over the required skills, 0 to 1.
+    pub(super) skill: f64,
+    /// Share of the wished skills that the agent has.
+    pub(super) wished: f64,
+    pub(super) performance: Performance,
+}
+
+/// Place in a line: most urgent first, then oldest, then by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// 255 minus priority.
+    urgency: u8,
+    since_ms: i64,
+    key: u128,
+    waiting: WaitIx,
+}
+
+/// One demand: its line and its agents.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) demand: Demand,
+    pub(super) policy: PolicyName,
+    pub(super) places: BTreeSet<Place>,
+    /// Agents that fit, with the number of their link; those with room first.
+    agents: Vec<(AgentIx, u32)>,
+    free: usize,
+    /// Agents of these that are available.
+    pub(super) open: u32,
+    /// Free slots of those with room.
+    room: u32,
+    /// Faded count of arrivals.
+    arrivals: f64,
+    /// Faded count of arrivals that found nobody free.
+    blocked: f64,
+    /// What one free agent here is worth: need ÷ (1 + room) ^ scarcity, where need is arrivals × (their part that found
+    /// nobody free) ^ strain.
+    scarcity: f64,
+}
+
+/// Where a conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nowhere: it is asked for.
+    Nowhere,
+    /// In its demand's line.
+    Line,
+    /// With the only agent who may get it now.
+    With(AgentIx),
+}
+
+/// A waiting conversation, as indexed.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) key: u128,
+    pub(super) session: u32,
+    /// What it asked for on arrival.
+    base: DemandIx,
+    /// What it asks for now.
+    pub(super) demand: DemandIx,
+    /// Priority on arrival.
+    base_priority: u8,
+    /// Priority now.
+    pub(super) priority: u8,
+    pub(super) since_ms: i64,
+    pub(super) preferred: Option<(AgentIx, i64)>,
+    pub(super) wanted: Option<AgentIx>,
+    pub(super) excluded: Vec<(AgentIx, i64)>,
+    asked: Option<DecisionId>,
+    standing: Standing,
+    due_ms: Option<i64>,
+    marked: bool,
+    /// What was said on arrival, in ms, to learn how wrong it was.
+    expected_ms: Option<f64>,
+}
+
+impl Waiting {
+    fn excludes(&self, agent: AgentIx, now_ms: i64) -> bool {
+        self.excluded.iter().any(|&(excluded, until)| excluded == agent && now_ms < until)
+    }
+
+    fn place(&self, ix: WaitIx) -> Place {
+        Place { urgency: u8::MAX - self.priority, since_ms: self.since_ms, key: self.key, waiting: ix }
+    }
+}
+
+impl Agent {
+    fn new(id: Arc<str>) -> Self {
+        // FNV-1a: the same everywhere and for ever.
+        let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self {
+            id,
+            hash,
+            status: Status::Offline,
+            online: false,
+            abilities: Abilities::default(),
+            performance: Vec::new(),
+            slots: 0,
+            used: 0,
+            load: Vec::new(),
+            idle_since_ms: 0,
+            assigned: 0,
+            links: Vec::new(),
+            naming: BTreeSet::new(),
+            own: BTreeSet::new(),
+            marked: false,
+        }
+    }
+
+    /// Whether conversations that anybody may get can go here.
+    pub(super) fn is_open(&self) -> bool {
+        self.online && self.status == Status::Available
+    }
+
+    /// Whether conversations handed over by name can go here.
+    pub(super) fn takes_transfers(&self) -> bool {
+        self.online && matches!(self.status, Status::Available | Status::TransfersOnly)
+    }
+
+    pub(super) fn room(&self) -> u32 {
+        self.slots.saturating_sub(self.used)
+    }
+
+    fn link_to(&self, demand: DemandIx) -> Option<&Link> {
+        self.links.binary_search_by_key(&demand, |link| link.demand).ok().map(|at| &self.links[at])
+    }
+}
+
+impl Floor {
+    /// An empty floor.
+    pub fn new(settings: Scheduling) -> Self {
+        Self {
+            concurrency: Concurrency::new(&settings.concurrency),
+            fade: Fade::new(settings.demand_half_life_s),
+            settings,
+            skills: Names::default(),
+            queues: Names::default(),
+            languages: Names::default(),
+            agent_names: Names::default(),
+            agents: Vec::new(),
+            demands: Vec::new(),
+            demand_numbers: BTreeMap::new(),
+            relaxed: BTreeMap::new(),
+            waiting: Vec::new(),
+            vacant: Vec::new(),
+            by_key: IndexMap::default(),
+            timers: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            marked_agents: VecDeque::new(),
+            marked_waiting: VecDeque::new(),
+            service: BTreeMap::new(),
+            arrivals: 0.0,
+            blocked: 0.0,
+            assignments: 0,
+            sequence: 0,
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Scheduling {
+        &self.settings
+    }
+
+    /// Other settings hold from now on. Costs as much as feeding every conversation again.
+    pub fn set_settings(&mut self, settings: Scheduling, now_ms: i64) {
+        self.concurrency = Concurrency::new(&settings.concurrency);
+        self.fade.set_half_life(settings.demand_half_life_s);
+        self.settings = settings;
+        self.relaxed.clear();
+        for line in &mut self.demands {
+            line.policy = self.settings.rules(self.queues.name(line.demand.queue)).policy;
+        }
+        for demand in 0..self.demands.len() {
+            self.weigh_scarcity(demand);
+        }
+        for ix in 0..self.waiting.len() {
+            if self.waiting[ix].is_some() {
+                self.stand_again(ix as WaitIx, now_ms);
+            }
+        }
+    }
+
+    /// The last input of the log that the floor was told of; decisions name it.
+    pub fn set_sequence(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
+    /// The number of an agent, who need not be known yet.
+    pub fn agent_ix(&mut self, id: &str) -> AgentIx {
+        let ix = self.agent_names.number(id);
+        if ix as usize == self.agents.len() {
+            self.agents.push(Agent::new(self.agent_names.name(ix).clone()));
+        }
+        ix
+    }
+
+    /// The id behind an agent's number.
+    pub fn agent_id(&self, agent: AgentIx) -> &Arc<str> {
+        &self.agents[agent as usize].id
+    }
+
+    /// Slots that an agent's conversations take, those asked for among them.
+    pub fn used_slots(&self, agent: AgentIx) -> u32 {
+        self.agents[agent as usize].used
+    }
+
+    /// How many conversations wait, those asked for among them.
+    pub fn waiting_count(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// An agent is new or has changed. What was asked for stays in the overlay until it shows in the view's load, is
+    /// confirmed or undone.
+    pub fn put_agent(&mut self, view: &AgentView, now_ms: i64) -> AgentIx {
+        let ix = self.agent_ix(&view.id);
+        let skill = |(skill, level): (&String, &u8)| (self.skills.number(skill), *level);
+        let mut abilities = Abilities { skills: view.skills.iter().map(skill).collect(), ..Abilities::default() };
+        abilities.languages = view.languages.iter().map(|language| self.languages.number(language)).collect();
+        abilities.queues = view.queues.iter().map(|queue| self.queues.number(queue)).collect();
+        abilities.skills.sort_unstable();
+        abilities.languages.sort_unstable();
+        abilities.queues.sort_unstable();
+        let mut performance: Vec<_> =
+            view.performance.iter().map(|(skill, known)| (self.skills.number(skill), *known)).collect();
+        performance.sort_unstable_by_key(|(skill, _)| *skill);
+        let agent = &mut self.agents[ix as usize];
+        let (was_open, used_before) = (agent.is_open(), agent.used);
+        let relink = agent.abilities != abilities || agent.performance != performance;
+        // Out of the indexes with the old load and status, in again with the new ones.
+        self.leave_lists(ix);
+        let agent = &mut self.agents[ix as usize];
+        agent.abilities = abilities;
+        agent.performance = performance;
+        agent.status = view.status;
+        agent.online = view.online;
+        agent.slots = view.slots;
+        agent.load.retain(|load| load.asked.is_some() && !view.load.contains_key(&ConversationKey(load.conversation)));
+        let seen = |(key, weight): (&ConversationKey, &u32)| Load { conversation: key.0, weight: *weight, asked: None };
+        agent.load.extend(view.load.iter().map(seen));
+        agent.used = agent.load.iter().map(|load| load.weight).sum();
+        let observed = (!was_open && agent.is_open()) || agent.used < used_before;
+        agent.idle_since_ms =
+            view.idle_since_ms.unwrap_or(if observed { now_ms } else { agent.idle_since_ms });
+        if relink {
+            self.link_agent(ix);
+        }
+        self.enter_lists(ix);
+        self.mark_agent(ix);
+        self.stand_again_all(ix, now_ms);
+        ix
+    }
+
+    /// An agent's status or connection has changed, and nothing else.
+    pub fn set_status(&mut self, ix: AgentIx, status: Status, online: bool, now_ms: i64) {
+        let was_open = self.agents[ix as usize].is_open();
+        self.leave_lists(ix);
+        let agent = &mut self.agents[ix as usize];
+        agent.status = status;
+        agent.online = online;
+        if agent.is_open() && !was_open {
+            agent.idle_since_ms = now_ms;
+        }
+        self.enter_lists(ix);
+        self.mark_agent(ix);
+        self.stand_again_all(ix, now_ms);
+    }
+
+    /// An agent has gone for good. What was asked of this agent is forgotten and waits again.
+    pub fn remove_agent(&mut self, id: &str, now_ms: i64) {
+        let Some(ix) = self.agent_names.known(id) else { return };
+        let asked: Vec<DecisionId> =
+            self.agents[ix as usize].load.iter().filter_map(|load| load.asked).collect();
+        for decision in asked {
+            self.undo(decision, now_ms);
+        }
+        self.leave_lists(ix);
+        let agent = &mut self.agents[ix as usize];
+        agent.online = false;
+        agent.status = Status::Offline;
+        agent.load.clear();
+        agent.used = 0;
+        agent.slots = 0;
+        agent.abilities = Abilities::default();
+        self.link_agent(ix);
+        self.enter_lists(ix);
+        self.stand_again_all(ix, now_ms);
+    }
+
+    /// An agent has one more conversation, which the leader saw in the log.
+    pub fn occupy(&mut self, agent: AgentIx, conversation: ConversationKey, weight: u32) {
+        self.change_load(agent, |load| {
+            load.retain(|known| known.conversation != conversation.0);
+            load.push(Load { conversation: conversation.0, weight, asked: None });
+        });
+    }
+
+    /// An agent's slot is free again.
+    pub fn release(&mut self, agent: AgentIx, conversation: ConversationKey, now_ms: i64) {
+        self.change_load(agent, |load| load.retain(|known| known.conversation != conversation.0));
+        self.agents[agent as usize].idle_since_ms = now_ms;
+    }
+
+    /// Changes an agent's load and, with it, the agent's place in the lists.
+    fn change_load(&mut self, ix: AgentIx, change: impl FnOnce(&mut Vec<Load>)) {
+        let agent = &mut self.agents[ix as usize];
+        let before = agent.room();
+        change(&mut agent.load);
+        agent.used = agent.load.iter().map(|load| load.weight).sum();
+        let after = agent.room();
+        if before == after {
+            return;
+        }
+        if after > before {
+            self.mark_agent(ix);
+        }
+        let agent = &self.agents[ix as usize];
+        if !agent.is_open() {
+            return;
+        }
+        for at in 0..agent.links.len() {
+            let link = self.agents[ix as usize].links[at];
+            let line = &mut self.demands[link.demand as usize];
+            let weight = line.demand.weight;
+            line.room = line.room + after - before;
+            match (before >= weight, after >= weight) {
+                (true, false) => self.set_free(link, false),
+                (false, true) => self.set_free(link, true),
+                _ => {}
+            }
+            self.weigh_scarcity(link.demand as usize);
+        }
+    }
+
+    /// Moves an agent's entry between the two parts of a demand's list.
+    fn set_free(&mut self, link: Link, free: bool) {
+        let line = &mut self.demands[link.demand as usize];
+        let (from, to) = if free {
+            line.free += 1;
+            (link.at as usize, line.free - 1)
+        } else {
+            line.free -= 1;
+            (link.at as usize, line.free)
+        };
+        line.agents.swap(from, to);
+        for at in [from, to] {
+            let (agent, number) = line.agents[at];
+            self.agents[agent as usize].links[number as usize].at = at as u32;
+        }
+    }
+
+    /// Takes an agent out of what counts open agents and their room.
+    fn leave_lists(&mut self, ix: AgentIx) {
+        self.count_in_lists(ix, false);
+    }
+
+    fn enter_lists(&mut self, ix: AgentIx) {
+        self.count_in_lists(ix, true);
+    }
+
+    fn count_in_lists(&mut self, ix: AgentIx, enter: bool) {
+        let agent = &self.agents[ix as usize];
+        if !agent.is_open() {
+            return;
+        }
+        let room = agent.room();
+        for at in 0..agent.links.len() {
+            let link = self.agents[ix as usize].links[at];
+            let line = &mut self.demands[link.demand as usize];
+            if enter {
+                line.open += 1;
+                line.room += room;
+            } else {
+                line.open -= 1;
+                line.room -= room;
+            }
+            if room >= line.demand.weight {
+                self.set_free(link, enter);
+            }
+            self.weigh_scarcity(link.demand as usize);
+        }
+    }
+
+    /// Lists an agent with the demands that fit. The agent must have left the lists.
+    fn link_agent(&mut self, ix: AgentIx) {
+        let old = std::mem::take(&mut self.agents[ix as usize].links);
+        for link in old {
+            let line = &mut self.demands[link.demand as usize];
+            line.agents.swap_remove(link.at as usize);
+            if let Some(&(moved, number)) = line.agents.get(link.at as usize) {
+                self.agents[moved as usize].links[number as usize].at = link.at;
+            }
+        }
+        for demand in 0..self.demands.len() {
+            self.link(ix, demand as DemandIx);
+        }
+    }
+
+    /// Lists an agent with a demand, if it fits, as one without room.
+    fn link(&mut self, ix: AgentIx, demand: DemandIx) -> Option<Link> {
+        let line = &mut self.demands[demand as usize];
+        let agent = &mut self.agents[ix as usize];
+        if line.demand.misfit(&agent.abilities).is_some() {
+            return None;
+        }
+        let required = &line.demand.required;
+        let mut link = Link {
+            demand,
+            at: line.agents.len() as u32,
+            skill: 1.0,
+            wished: 0.0,
+            performance: Performance::default(),
+        };
+        if !required.is_empty() {
+            let count = required.len() as f64;
+            let level = |skill| f64::from(agent.abilities.proficiency(skill).unwrap_or(0)) / 5.0;
+            link.skill = required.iter().map(|&(skill, _)| level(skill)).sum::<f64>() / count;
+            let known = |skill| {
+                let found = agent.performance.binary_search_by_key(&skill, |known| known.0);
+                found.map_or(Performance::default(), |at| agent.performance[at].1)
+            };
+            link.performance = Performance {
+                speed: required.iter().map(|&(skill, _)| known(skill).speed).sum::<f64>() / count,
+                quality: required.iter().map(|&(skill, _)| known(skill).quality).sum::<f64>() / count,
+            };
+        }
+        let wished = &line.demand.wished;
+        if !wished.is_empty() {
+            let has = wished.iter().filter(|skill| agent.abilities.proficiency(**skill).is_some()).count();
+            link.wished = has as f64 / wished.len() as f64;
+        }
+        line.agents.push((ix, agent.links.len() as u32));
+        // Demands are linked in the order of their numbers, so the links stay sorted.
+        agent.links.push(link);
+        Some(link)
+    }
+
+    /// The number of a demand; a new one is matched with every agent.
+    fn demand_ix(&mut self, demand: Demand) -> DemandIx {
+        if let Some(&ix) = self.demand_numbers.get(&demand) {
+            return ix;
+        }
+        let ix = self.demands.len() as DemandIx;
+        self.demand_numbers.insert(demand.clone(), ix);
+        self.demands.push(Line {
+            policy: self.settings.rules(self.queues.name(demand.queue)).policy,
+            demand,
+            places: BTreeSet::new(),
+            agents: Vec::new(),
+            free: 0,
+            open: 0,
+            room: 0,
+            arrivals: 0.0,
+            blocked: 0.0,
+            scarcity: 0.0,
+        });
+        for agent in 0..self.agents.len() as AgentIx {
+            let Some(link) = self.link(agent, ix) else { continue };
+            let known = &self.agents[agent as usize];
+            if known.is_open() {
+                let room = known.room();
+                let line = &mut self.demands[ix as usize];
+                line.open += 1;
+                line.room += room;
+                if room >= line.demand.weight {
+                    self.set_free(link, true);
+                }
+            }
+        }
+        ix
+    }
+
+    fn weigh_scarcity(&mut self, demand: usize) {
+        let line = &mut self.demands[demand];
+        let weights = &self.settings.weights;
+        // As if everybody had been met once by nobody free: no part is 0, and few cases say little.
+        let strain = (line.blocked + 1.0) / (line.arrivals + 1.0);
+        line.scarcity =
+            line.arrivals * power(strain, weights.strain) / power(1.0 + f64::from(line.room), weights.scarcity);
+    }
+
+    fn mark_agent(&mut self, ix: AgentIx) {
+        let agent = &mut self.agents[ix as usize];
+        if !agent.marked {
+            agent.marked = true;
+            self.marked_agents.push_back(ix);
+        }
+    }
+
+    fn policy_of(&self, demand: DemandIx) -> &'static dyn Policy {
+        self.demands[demand as usize].policy.policy()
+    }
+}
+
+/// `base ^ exponent`, quick for the exponents that settings usually have.
+pub(super) fn power(base: f64, exponent: f64) -> f64 {
+    if exponent == 1.0 {
+        base
+    } else if exponent == 0.0 {
+        1.0
+    } else if exponent == 0.5 {
+        base.sqrt()
+    } else {
+        base.powf(exponent)
+    }
+}

@@ -1,0 +1,148 @@
+//! What a tenant configures about scheduling. Every change has a version, which decisions name.
+
+use super::policy::PolicyName;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scheduling {
+    /// Counted up by the settings' author.
+    pub version: u64,
+    /// Rules of queues that have their own.
+    pub queues: BTreeMap<String, QueueRules>,
+    /// Rules of all other queues.
+    pub default: QueueRules,
+    /// Weights of the `index` policy.
+    pub weights: Weights,
+    /// An agent's speed per conversation at 1, 2, 3 … conversations at once; the last value holds for more.
+    pub concurrency: Vec<f64>,
+    /// After this time an observed arrival counts half, in seconds.
+    pub demand_half_life_s: f64,
+}
+
+impl Default for Scheduling {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            queues: BTreeMap::new(),
+            default: QueueRules::default(),
+            weights: Weights::default(),
+            concurrency: vec![1.0],
+            demand_half_life_s: 7_200.0,
+        }
+    }
+}
+
+impl Scheduling {
+    /// The rules of a queue.
+    pub fn rules(&self, queue: &str) -> &QueueRules {
+        self.queues.get(queue).unwrap_or(&self.default)
+    }
+}
+
+/// One queue's rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueRules {
+    /// How agents and conversations are chosen.
+    pub policy: PolicyName,
+    /// X % of the conversations get an agent within Y s.
+    pub target: Option<Target>,
+    /// What is given up after which time, in order of time.
+    pub relaxation: Vec<Relaxation>,
+    /// Where conversations go as well when this queue is long.
+    pub overflow: Option<Overflow>,
+}
+
+impl Default for QueueRules {
+    fn default() -> Self {
+        Self { policy: PolicyName::Index, target: None, relaxation: Vec::new(), overflow: None }
+    }
+}
+
+/// A service level that is aimed at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Share of the conversations, in percent.
+    pub percent: f64,
+    /// Time within which they get an agent, in seconds.
+    pub within_s: f64,
+}
+
+/// One relaxation step. Steps add up.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relaxation {
+    /// When, counted from the beginning of the wait, in seconds.
+    pub after_s: f64,
+    /// Required skills that are wished from now on.
+    pub drop: BTreeSet<String>,
+    /// How much lower every required proficiency is.
+    pub lower: u8,
+    /// Queues whose agents may be asked as well.
+    pub also: BTreeSet<String>,
+    /// How much higher the priority is.
+    pub raise: u8,
+}
+
+/// Overflow to other queues.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overflow {
+    /// From this many waiting conversations on.
+    pub from: u32,
+    /// Queues whose agents may be asked as well by those who arrive then.
+    pub also: BTreeSet<String>,
+}
+
+/// Weights of the `index` policy. The defaults were found by `kefu scheduler tune` and are the same for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Weights {
+    /// Exponent of the agent's speed on this conversation.
+    pub speed: f64,
+    /// Exponent of the marginal gain of one more conversation at once.
+    pub gain: f64,
+    /// Factor of the price of using up a flexible agent.
+    pub price: f64,
+    /// Exponent of the free slots by which a demand's share is divided in that price.
+    pub scarcity: f64,
+    /// Exponent of the part of a demand's arrivals that found nobody free, by which its share is multiplied there.
+    pub strain: f64,
+    /// Exponent of the same in the worth of a waiting conversation.
+    pub urgency: f64,
+    /// Factor of the skill's proficiency, of preference and of wished skills.
+    pub preference: f64,
+    /// Exponent of a demand's queue length.
+    pub queue: f64,
+    /// Exponent of the agents there are for a demand, by which its queue length is divided.
+    pub staff: f64,
+    /// Factor of the waiting time of the demand's first conversation, per minute.
+    pub age: f64,
+    /// Factor of the priority.
+    pub priority: f64,
+    /// Past this waiting time a conversation comes before all younger ones, in seconds.
+    pub age_cap_s: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            speed: 1.0,
+            gain: 1.0,
+            price: 1.0,
+            scarcity: 1.0,
+            strain: 0.0,
+            urgency: 0.0,
+            preference: 0.05,
+            queue: 1.0,
+            staff: 0.5,
+            age: 0.2,
+            priority: 0.5,
+            age_cap_s: 240.0,
+        }
+    }
+}
