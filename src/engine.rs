@@ -7,6 +7,7 @@ use crate::{
     aggregate::kind::{KindOf, Kinds},
     contact::Contact,
     conversation::Conversation,
+    dispatch::{Dispatch, Floors},
     journal::{Journal, subjects},
     runtime::{
         machine::Limits,
@@ -85,6 +86,7 @@ pub struct Engine {
     store: Store,
     projector: Projector,
     node: Node,
+    dispatch: Dispatch,
 }
 
 impl Engine {
@@ -100,6 +102,7 @@ impl Engine {
         };
         let (store, writer) = Store::open(&options.store_dir, &store_options, folds(), projections())?;
         let projector = Projector::start(options.journal.clone(), writer, ProjectorOptions::default());
+        let dispatch = Dispatch::start(options.journal.clone(), store.clone(), options.name.clone());
         let node = Node::start(NodeOptions {
             journal: options.journal,
             subjects: options.subjects,
@@ -110,7 +113,7 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node })
+        Ok(Self { store, projector, node, dispatch })
     }
 
     /// What the projector remembers.
@@ -121,6 +124,11 @@ impl Engine {
     /// What feeds it.
     pub fn projector(&self) -> &Projector {
         &self.projector
+    }
+
+    /// What waits and who is free, of every tenant.
+    pub fn floors(&self) -> Floors {
+        self.dispatch.floors()
     }
 
     /// What the node owns.
@@ -141,6 +149,7 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
+        self.dispatch.stop().await;
         self.node.stop().await;
         Ok(self.projector.stop().await?)
     }

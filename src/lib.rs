@@ -7,6 +7,7 @@
 //!   machines, pure;
 //! - [`runtime`]: what drives them: one pure machine per partition ([`runtime::machine`]), its actor, the node's leases,
 //!   the projector, timers, queries;
+//! - [`scheduler`]: who gets which conversation, pure; [`dispatch`]: its leaders, and what they ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
@@ -20,9 +21,11 @@ pub mod cli;
 pub mod config;
 pub mod contact;
 pub mod conversation;
+pub mod dispatch;
 pub mod engine;
 pub mod journal;
 pub mod runtime;
+pub mod scheduler;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -292,3 +292,104 @@ async fn an_offer_that_is_rejected_times_out_or_cannot_be_made_leaves_no_slot_be
     assert!(count("reservation_questioned") > 0 && count("connection_lost") == 1, "{agent:?}");
     desk.engine.stop().await.unwrap();
 }
+
+/// Agents and customers of the demo tenant, with the scheduler at work.
+struct Team {
+    journal: NatsJournal,
+    engine: Engine,
+    asked: u32,
+}
+
+impl Team {
+    async fn with(server: &nats::TestServer, agents: &[(&str, u32)]) -> Self {
+        let (journal, engine) = demo(server, demo_settings()).await;
+        let mut team = Self { journal, engine, asked: 0 };
+        for (agent, slots) in agents {
+            team.does("agent", agent, json!({"type": "register", "name": agent})).await;
+            team.does("agent", agent, json!({"type": "set_skills", "queues": ["support"]})).await;
+            team.does("agent", agent, json!({"type": "set_capacity", "slots": slots})).await;
+            team.does("agent", agent, json!({"type": "set_presence", "online": true})).await;
+            team.does("agent", agent, json!({"type": "set_status", "status": "available"})).await;
+        }
+        team
+    }
+
+    async fn does(&mut self, aggregate: &str, key: &str, body: Value) {
+        self.asked += 1;
+        let result = command(&self.journal, aggregate, key, &format!("team-{}", self.asked), body.clone()).await;
+        // The default capacity is what some ask for.
+        let unchanged = result.refusal.as_ref().is_some_and(|refusal| refusal.code == "unchanged");
+        assert!(result.ok || unchanged, "{body}: {result:?}");
+    }
+
+    /// A customer who wants a person; the conversation's key.
+    async fn customer(&self, name: &str) -> String {
+        let key = conversation_key("web", name);
+        let message = json!({"id": "1", "channel": "web", "thread": name, "sender": {"id": name},
+            "sent_at": "2026-11-22T00:00:00.000Z", "content": {"kind": "text", "text": "human"}});
+        self.journal.publish_inbound("demo", "web", &key, "1", Bytes::from(message.to_string())).await.unwrap();
+        key
+    }
+
+    /// Waits until a conversation's session is as wanted.
+    async fn until(&self, key: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let store = self.engine.store();
+        let mut projected = store.watch_projected();
+        let found = async {
+            loop {
+                projected.borrow_and_update();
+                let snapshot = store.snapshot("demo", AggregateKind::Conversation, key).unwrap();
+                let state = snapshot.map_or(Value::Null, |snapshot| {
+                    serde_json::from_slice::<Value>(&snapshot).unwrap()["state"]["session"].take()
+                });
+                if wanted(&state) {
+                    return state;
+                }
+                projected.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{key} is not {what} in time"))
+    }
+
+    /// Waits until a conversation is offered to somebody; to whom.
+    async fn offered(&self, key: &str) -> String {
+        let state = self.until(key, "offered", |session| session["phase"]["offered"].is_array()).await;
+        state["phase"]["offered"][1]["to"]["agent"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scheduler_offers_to_whoever_is_free_and_asks_another_when_one_declines() {
+    let server = nats::TestServer::start().await;
+    let mut team = Team::with(&server, &[("ann", 1), ("bob", 1)]).await;
+
+    let alice = team.customer("alice").await;
+    let first = team.offered(&alice).await;
+    team.does("conversation", &alice, json!({"type": "reject"})).await;
+    let second = if first == "ann" { "bob" } else { "ann" };
+    let to_second = |session: &Value| session["phase"]["offered"][1]["to"]["agent"] == second;
+    team.until(&alice, "offered to the other", to_second).await;
+    team.does("conversation", &alice, json!({"type": "accept"})).await;
+
+    // One is busy, so the other gets the next, and the third waits for somebody to be free.
+    let carol = team.customer("carol").await;
+    assert_eq!(team.offered(&carol).await, first);
+    team.does("conversation", &carol, json!({"type": "accept"})).await;
+    let dan = team.customer("dan").await;
+    let queued = |session: &Value| session["phase"]["queued"].is_object();
+    team.until(&dan, "queued", queued).await;
+    team.does("conversation", &alice, json!({"type": "close"})).await;
+    assert_eq!(team.offered(&dan).await, second);
+
+    // Why is in the log.
+    let subject = team.journal.subjects().events("demo", "conversation", &dan);
+    let commits = team.journal.history(&subject, 0).await.unwrap();
+    let decision = commits.iter().rev().find_map(|commit| {
+        let commit: Value = serde_json::from_slice(&commit.payload).unwrap();
+        commit["events"].as_array().unwrap().iter().find(|event| event["type"] == "offer_made").cloned()
+    });
+    let decision = decision.unwrap()["decision"].take();
+    assert_eq!((&decision["agent"], &decision["policy"]), (&json!(second), &json!("index")));
+    assert_eq!(decision["candidates"][0]["conversation"], json!(dan));
+    team.engine.stop().await.unwrap();
+}

@@ -26,6 +26,10 @@ pub mod name {
     /// Agents by status, queue or skill, those who were removed only by the status `removed`:
     /// `{status?, queue?, skill?, after?, limit?}`.
     pub const AGENTS: &str = "agents";
+    /// A tenant's queues: who waits, for how long, and how well the target is met.
+    pub const QUEUES: &str = "queues";
+    /// Why a conversation still waits, and why an agent does not get it: `{conversation, agent?}`.
+    pub const WHY: &str = "why";
     /// One settings document with its earlier versions: `{document}`.
     pub const SETTINGS: &str = "settings";
     /// Names of a tenant's settings documents.

@@ -13,6 +13,9 @@ pub const TENANT_DOCUMENT: &str = "tenant";
 /// Start of the name of a channel's document.
 pub const CHANNEL_DOCUMENT_PREFIX: &str = "channel-";
 
+/// Name of the document that says how conversations find their agents.
+pub const SCHEDULING_DOCUMENT: &str = "scheduling";
+
 /// What may be asked of a settings document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]

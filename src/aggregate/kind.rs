@@ -419,7 +419,8 @@ fn record<A: Aggregate>(commit: Commit<A::Event>) -> Recorded {
 }
 
 /// JSON of one of our own types, which cannot fail: no map has keys other than strings.
-fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+/// A value of the contract as JSON.
+pub fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
     // Most commits have about so many bytes: a vector that grows into them is copied three times.
     let mut bytes = Vec::with_capacity(1024);
     match serde_json::to_writer(&mut bytes, value) {

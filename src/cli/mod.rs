@@ -21,6 +21,7 @@ mod error;
 mod list;
 mod nats;
 mod output;
+mod queue;
 mod rejected;
 mod replay;
 mod schema;
@@ -31,6 +32,7 @@ mod show;
 mod tenant;
 mod values;
 mod version;
+mod why;
 
 pub use error::{CliError, EXIT_CODES, Exit};
 
@@ -123,6 +125,8 @@ enum Command {
     Contact(contact::Contact),
     #[command(subcommand)]
     Agent(agent::Agent),
+    Queue(queue::Queue),
+    Why(why::Why),
     #[command(subcommand)]
     Channel(channel::Channel),
     #[command(subcommand)]
@@ -220,6 +224,8 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Tenant(args) => args.run(session).await?,
         Command::Contact(args) => args.run(session).await?,
         Command::Agent(args) => args.run(session).await?,
+        Command::Queue(args) => args.run(session).await?,
+        Command::Why(args) => args.run(session).await?,
         Command::Channel(args) => args.run(session).await?,
         Command::Analyst(args) => args.run(session).await?,
         Command::Rejected(args) => args.run(session).await?,

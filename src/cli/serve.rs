@@ -210,10 +210,11 @@ impl Running {
         run.http = Some(bridge.url());
 
         let started = start_engine(config, &journal).await?;
-        let (store, progress) = (started.store().clone(), started.projector().progress());
+        let (store, progress, floors) = (started.store().clone(), started.projector().progress(), started.floors());
         *lock(&engine) = Some(started);
         let told = probe.clone();
-        let queries = Queries::new(store, progress.clone(), move || serde_json::to_value(told()).unwrap_or_default());
+        let node = move || serde_json::to_value(told()).unwrap_or_default();
+        let queries = Queries::new(store, progress.clone(), floors, node);
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);
 

@@ -19,6 +19,7 @@ pub struct Metrics {
     /// `kefu_takeovers_total`.
     pub takeovers: IntCounter,
     outcomes: IntCounterVec,
+    scheduled: IntCounterVec,
     published: IntCounterVec,
     rejected: IntCounterVec,
 }
@@ -39,6 +40,12 @@ impl Metrics {
                 .expect(ONCE),
             takeovers: register_int_counter!("kefu_takeovers_total", "Partitions taken over").expect(ONCE),
             outcomes: register_int_counter_vec!("kefu_inputs_total", outcomes, &["outcome"]).expect(ONCE),
+            scheduled: register_int_counter_vec!(
+                "kefu_reservations_total",
+                "Reservations that the scheduler asked for: sent, or not_sent because the bus was away",
+                &["outcome"]
+            )
+            .expect(ONCE),
             published: register_int_counter_vec!("kefu_effects_total", "Effects published, by kind", &["kind"])
                 .expect(ONCE),
             rejected: register_int_counter_vec!(
@@ -63,6 +70,11 @@ impl Metrics {
         for (outcome, before, now) in pairs {
             self.outcomes.with_label_values(&[outcome]).inc_by(now.saturating_sub(before));
         }
+    }
+
+    /// Counts a reservation that the scheduler asked for.
+    pub fn scheduled(&self, sent: bool) {
+        self.scheduled.with_label_values(&[if sent { "sent" } else { "not_sent" }]).inc();
     }
 
     /// Counts one effect.

@@ -214,7 +214,7 @@ impl<J: Journal> Supervisor<J> {
         let nodes: Vec<&str> = leases.keys().filter_map(|name| name.strip_prefix("node-")).collect();
         let mut wanted = Vec::new();
         for partition in 0..self.options.partitions {
-            let mine = falls_to(&nodes, partition) == Some(self.options.name.as_str());
+            let mine = falls_to(&nodes, &partition.to_string()) == Some(self.options.name.as_str());
             match self.held.get_mut(&partition) {
                 Some(held) if mine || held.draining => {}
                 Some(held) => held.drain(),
@@ -337,9 +337,9 @@ async fn take<J: Journal>(
     }
 }
 
-/// The node with the highest hash together with the partition (rendezvous hashing, Thaler and Ravishankar 1998).
-fn falls_to<'a>(nodes: &[&'a str], partition: u16) -> Option<&'a str> {
-    nodes.iter().copied().max_by_key(|node| Cause::of(&format!("{node}/{partition}")))
+/// The node with the highest hash together with what is shared out (rendezvous hashing, Thaler and Ravishankar 1998).
+pub fn falls_to<'a>(nodes: &[&'a str], what: &str) -> Option<&'a str> {
+    nodes.iter().copied().max_by_key(|node| Cause::of(&format!("{node}/{what}")))
 }
 
 #[cfg(test)]
@@ -349,8 +349,8 @@ mod tests {
     #[test]
     fn when_a_node_goes_only_its_partitions_move() {
         let all = ["a", "b", "c"];
-        let before: Vec<_> = (0..64).map(|partition| falls_to(&all, partition)).collect();
-        let after: Vec<_> = (0..64).map(|partition| falls_to(&["a", "c"], partition)).collect();
+        let before: Vec<_> = (0..64).map(|partition| falls_to(&all, &partition.to_string())).collect();
+        let after: Vec<_> = (0..64).map(|partition| falls_to(&["a", "c"], &partition.to_string())).collect();
         for (before, after) in before.iter().zip(&after) {
             assert!(before == after || *before == Some("b"));
         }

@@ -20,6 +20,10 @@ pub struct Scheduling {
     pub concurrency: Vec<f64>,
     /// After this time an observed arrival counts half, in seconds.
     pub demand_half_life_s: f64,
+    /// Channel → slots that a conversation on it takes; 1 where it is not named.
+    pub channel_weights: BTreeMap<String, u32>,
+    /// Who rejected a conversation, or let its offer time out, is not asked again for so long, in seconds.
+    pub declined_s: f64,
 }
 
 impl Default for Scheduling {
@@ -31,6 +35,8 @@ impl Default for Scheduling {
             weights: Weights::default(),
             concurrency: vec![1.0],
             demand_half_life_s: 7_200.0,
+            channel_weights: BTreeMap::new(),
+            declined_s: 120.0,
         }
     }
 }
@@ -39,6 +45,47 @@ impl Scheduling {
     /// The rules of a queue.
     pub fn rules(&self, queue: &str) -> &QueueRules {
         self.queues.get(queue).unwrap_or(&self.default)
+    }
+
+    /// Whether the numbers are such that can be computed with.
+    ///
+    /// # Errors
+    /// The path to what is wrong, and what would be right.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        let wrong = |path: &str, message: &str| Err((path.to_owned(), message.to_owned()));
+        let weights = &self.weights;
+        let numbers = [
+            ("weights.speed", weights.speed),
+            ("weights.gain", weights.gain),
+            ("weights.price", weights.price),
+            ("weights.scarcity", weights.scarcity),
+            ("weights.strain", weights.strain),
+            ("weights.urgency", weights.urgency),
+            ("weights.preference", weights.preference),
+            ("weights.queue", weights.queue),
+            ("weights.staff", weights.staff),
+            ("weights.age", weights.age),
+            ("weights.priority", weights.priority),
+            ("weights.age_cap_s", weights.age_cap_s),
+            ("demand_half_life_s", self.demand_half_life_s),
+            ("declined_s", self.declined_s),
+        ];
+        for (path, number) in numbers {
+            if !(0.0..=1e9).contains(&number) {
+                return wrong(path, "a number from 0 to 1,000,000,000 is needed");
+            }
+        }
+        if self.concurrency.is_empty() || !self.concurrency.iter().all(|speed| (0.0..=10.0).contains(speed)) {
+            return wrong("concurrency", "speeds from 0 to 10 are needed, at least one");
+        }
+        if self.channel_weights.values().any(|weight| !(1..=1_000).contains(weight)) {
+            return wrong("channel_weights", "a channel takes 1 to 1000 slots");
+        }
+        let named = self.queues.iter().map(|(name, rules)| (format!("queues.{name}"), rules));
+        for (path, rules) in named.chain([("default".to_owned(), &self.default)]) {
+            rules.check().map_err(|(field, message)| (format!("{path}.{field}"), message))?;
+        }
+        Ok(())
     }
 }
 
@@ -54,11 +101,48 @@ pub struct QueueRules {
     pub relaxation: Vec<Relaxation>,
     /// Where conversations go as well when this queue is long.
     pub overflow: Option<Overflow>,
+    /// Skill → least proficiency that an agent must have.
+    pub required: BTreeMap<String, u8>,
+    /// Skills that make an agent better suited, without excluding others.
+    pub wished: BTreeSet<String>,
+    /// Whether an agent must speak the customer's language, where that is known.
+    pub match_language: bool,
+    /// For so long only the agent who talked with the customer last is asked, if available, in seconds.
+    pub last_agent_s: f64,
 }
 
 impl Default for QueueRules {
     fn default() -> Self {
-        Self { policy: PolicyName::Index, target: None, relaxation: Vec::new(), overflow: None }
+        Self {
+            policy: PolicyName::Index,
+            target: None,
+            relaxation: Vec::new(),
+            overflow: None,
+            required: BTreeMap::new(),
+            wished: BTreeSet::new(),
+            match_language: false,
+            last_agent_s: 0.0,
+        }
+    }
+}
+
+impl QueueRules {
+    fn check(&self) -> Result<(), (String, String)> {
+        let wrong = |path: &str, message: &str| Err((path.to_owned(), message.to_owned()));
+        if self.target.is_some_and(|target| !(0.0..=100.0).contains(&target.percent) || target.within_s.is_nan()) {
+            return wrong("target", "a percentage from 0 to 100 is needed, and seconds");
+        }
+        if self.required.values().any(|least| *least > 5) {
+            return wrong("required", "a proficiency is 0 to 5");
+        }
+        if !(0.0..=1e9).contains(&self.last_agent_s) {
+            return wrong("last_agent_s", "seconds from 0 to 1,000,000,000 are needed");
+        }
+        let steps = self.relaxation.iter().map(|step| step.after_s);
+        if !steps.clone().all(|after| (0.0..=1e9).contains(&after)) || !steps.is_sorted() {
+            return wrong("relaxation", "steps must be in the order of after_s, from 0 seconds on");
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kefu_events::{
     key::{RESERVED_CHANNELS, is_token},
-    settings::{CHANNEL_DOCUMENT_PREFIX, TENANT_DOCUMENT},
+    settings::{CHANNEL_DOCUMENT_PREFIX, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
 };
 
 /// What [`is_tenant_name`] asks, for people.
@@ -16,6 +16,8 @@ pub enum Document<'a> {
     Tenant,
     /// What is different on one channel.
     Channel(&'a str),
+    /// How conversations find their agents.
+    Scheduling,
 }
 
 impl<'a> Document<'a> {
@@ -23,6 +25,9 @@ impl<'a> Document<'a> {
     pub fn named(name: &'a str) -> Option<Self> {
         if name == TENANT_DOCUMENT {
             return Some(Self::Tenant);
+        }
+        if name == SCHEDULING_DOCUMENT {
+            return Some(Self::Scheduling);
         }
         let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
         (is_token(channel) && !RESERVED_CHANNELS.contains(&channel)).then_some(Self::Channel(channel))

@@ -178,10 +178,11 @@ fn channels_are_laid_over_the_tenant() {
 
 #[test]
 fn the_demo_and_the_defaults_are_valid() {
-    let settings = validate("tenant", &demo_settings()).unwrap();
+    validate("tenant", &demo_settings()).unwrap();
+    let settings: TenantSettings = serde_json::from_value(demo_settings()).unwrap();
     assert_eq!(settings.queues[0], "support");
     validate("tenant", &serde_json::to_value(TenantSettings::default()).unwrap()).unwrap();
-    assert_eq!(validate("tenant", &json!({})).unwrap(), TenantSettings::default());
+    validate("tenant", &json!({})).unwrap();
     assert_eq!(CollectWhen::default(), CollectWhen::Handoff);
 }
 

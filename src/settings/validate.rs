@@ -1,6 +1,7 @@
 //! What a document may say.
 
 use super::{Document, merge_patch};
+use crate::scheduler::Scheduling;
 use kefu_events::{Refusal, key::is_token, settings::TenantSettings};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -31,13 +32,14 @@ const MAX_MERGE_ATTRIBUTES: usize = 10;
 const DAY_S: u32 = 86_400;
 const MONTH_S: u32 = 30 * DAY_S;
 
-/// Whether the document of this name may say this; the settings that it means, laid over the defaults.
+/// Whether the document of this name may say this.
 ///
 /// # Errors
 /// `unknown_document`, or `invalid` with the path to what is wrong.
-pub fn validate(name: &str, value: &Value) -> Result<TenantSettings, Refusal> {
+pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
     let Some(document) = Document::named(name) else {
-        let message = format!("there is no document {name:?}: there are \"tenant\" and \"channel-<channel>\"");
+        let message =
+            format!("there is no document {name:?}: there are \"tenant\", \"channel-<channel>\" and \"scheduling\"");
         return Err(Refusal::new("unknown_document", message));
     };
     if !value.is_object() {
@@ -47,12 +49,18 @@ pub fn validate(name: &str, value: &Value) -> Result<TenantSettings, Refusal> {
         return Err(invalid("$", format!("a document has at most {MAX_DOCUMENT_BYTES} bytes of JSON")));
     }
     match document {
-        Document::Tenant => tenant_settings(value),
+        Document::Tenant => tenant_settings(value).map(drop),
         Document::Channel(_) => {
             let defaults = serde_json::to_value(TenantSettings::default()).unwrap_or_default();
-            tenant_settings(&merge_patch(defaults, value))
+            tenant_settings(&merge_patch(defaults, value)).map(drop)
         }
+        Document::Scheduling => scheduling(value),
     }
+}
+
+fn scheduling(value: &Value) -> Result<(), Refusal> {
+    let scheduling: Scheduling = serde_json::from_value(value.clone()).map_err(|error| invalid("$", error))?;
+    scheduling.check().map_err(|(path, message)| invalid(&path, message))
 }
 
 /// Compiled patterns that are kept, at most; beyond that all are forgotten. Most tenants have one or none, and most of them

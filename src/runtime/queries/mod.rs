@@ -7,7 +7,10 @@ use super::projector::Progress;
 use crate::{
     agent,
     aggregate::Tracked,
-    contact, settings,
+    contact,
+    dispatch::Floors,
+    scheduler::{ConversationKey, views::BadKey},
+    settings,
     store::{AgentFilter, ContactFilter, ConversationFilter, Page, PageError, Store, StoreError},
 };
 use kefu_events::{
@@ -30,6 +33,7 @@ const MAX_LIMIT: usize = 500;
 pub struct Queries {
     store: Store,
     progress: watch::Receiver<Progress>,
+    floors: Floors,
     node: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -89,6 +93,13 @@ struct ManyAgents {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Why {
+    conversation: String,
+    agent: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OneDocument {
     document: String,
 }
@@ -122,9 +133,10 @@ impl Queries {
     pub fn new(
         store: Store,
         progress: watch::Receiver<Progress>,
+        floors: Floors,
         node: impl Fn() -> Value + Send + Sync + 'static,
     ) -> Self {
-        Self { store, progress, node: Arc::new(node) }
+        Self { store, progress, floors, node: Arc::new(node) }
     }
 
     /// The answer to the query `query` of a tenant with these parameters. Reads RocksDB: not for a thread that must not wait.
@@ -149,6 +161,8 @@ impl Queries {
             name::CONTACTS => self.contacts(tenant, &read(parameters)?),
             name::AGENT => self.agent(tenant, &read(parameters)?),
             name::AGENTS => self.agents(tenant, &read(parameters)?),
+            name::QUEUES => self.queues(tenant, &read(parameters)?),
+            name::WHY => self.why(tenant, &read(parameters)?),
             name::SETTINGS => self.document(tenant, &read(parameters)?),
             name::DOCUMENTS => self.documents(tenant, &read(parameters)?),
             name::TENANTS => self.tenants(&read(parameters)?),
@@ -232,6 +246,30 @@ impl Queries {
         page(self.store.agents(tenant, filter, asked.after.as_deref(), limit(asked.limit)?))
     }
 
+    fn queues(&self, tenant: &str, Nothing {}: &Nothing) -> Result<Value, QueryError> {
+        let queues = self.floors.ask(tenant, |leader| leader.queues(now_ms())).unwrap_or_default();
+        let items: Vec<Value> = queues
+            .iter()
+            .map(|(name, state)| {
+                let mut item = to_value(state);
+                item["queue"] = name.clone().into();
+                item
+            })
+            .collect();
+        Ok(json!({ "items": items }))
+    }
+
+    fn why(&self, tenant: &str, asked: &Why) -> Result<Value, QueryError> {
+        let key: ConversationKey =
+            asked.conversation.parse().map_err(|error: BadKey| invalid(&format!("conversation: {error}")))?;
+        let now = now_ms();
+        let answer = self.floors.ask(tenant, |leader| {
+            let agent = asked.agent.as_ref().map(|agent| leader.why_not(key, agent, now));
+            json!({ "waiting": leader.why_waiting(key, now), "agent": agent })
+        });
+        Ok(answer.unwrap_or_else(|| json!({ "waiting": null, "agent": null })))
+    }
+
     fn document(&self, tenant: &str, asked: &OneDocument) -> Result<Value, QueryError> {
         let tracked: Tracked<settings::State> = self.tracked(tenant, AggregateKind::Settings, &asked.document)?;
         let Some(value) = tracked.state.value() else {
@@ -313,6 +351,10 @@ fn page<T: Serialize>(page: Result<Page<T>, PageError>) -> Result<Value, QueryEr
         Err(PageError::Cursor(error)) => Err(invalid(&format!("after: {error}"))),
         Err(PageError::Store(error)) => Err(internal(&error)),
     }
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
 }
 
 fn to_value<T: Serialize>(value: &T) -> Value {

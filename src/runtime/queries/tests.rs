@@ -41,7 +41,7 @@ impl Fixture {
             (AggregateKind::Settings, KindOf::<Settings>::boxed()),
             (AggregateKind::Agent, KindOf::<Agent>::boxed()),
         ];
-        let queries = Queries::new(store, shown, || json!({"name": "test"}));
+        let queries = Queries::new(store, shown, Floors::default(), || json!({"name": "test"}));
         Self { queries, progress, writer, kinds: kinds.into(), cells: HashMap::new(), seq: 0, _dir: dir }
     }
 

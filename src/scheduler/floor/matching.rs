@@ -1,6 +1,6 @@
 //! The two questions: which conversation for an agent, which agent for a conversation.
 
-use super::{Agent, power, AgentIx, Concurrency, ConversationKey, Floor, Line, Link, Place, WaitIx, Waiting};
+use super::{Agent, AgentIx, Concurrency, ConversationKey, Floor, Line, Link, Place, WaitIx, Waiting, power};
 use crate::scheduler::policy::Scores;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -296,9 +296,8 @@ impl Floor {
             let link = agent.links[number as usize];
             let pair = Pair { floor: self, agent_ix, agent, link, line, waiting, now_ms, draw };
             let scores = policy.agent(&pair);
-            let better = |best: &(Scores, AgentIx)| {
-                by_agent((&scores, agent), (&best.0, &self.agents[best.1 as usize])).is_lt()
-            };
+            let better =
+                |best: &(Scores, AgentIx)| by_agent((&scores, agent), (&best.0, &self.agents[best.1 as usize])).is_lt();
             if best.as_ref().is_none_or(better) {
                 best = Some((scores, agent_ix));
             }

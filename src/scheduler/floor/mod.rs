@@ -251,9 +251,9 @@ impl Waiting {
 impl Agent {
     fn new(id: Arc<str>) -> Self {
         // FNV-1a: the same everywhere and for ever.
-        let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = id
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Self {
             id,
             hash,
@@ -405,8 +405,7 @@ impl Floor {
         agent.load.extend(view.load.iter().map(seen));
         agent.used = agent.load.iter().map(|load| load.weight).sum();
         let observed = (!was_open && agent.is_open()) || agent.used < used_before;
-        agent.idle_since_ms =
-            view.idle_since_ms.unwrap_or(if observed { now_ms } else { agent.idle_since_ms });
+        agent.idle_since_ms = view.idle_since_ms.unwrap_or(if observed { now_ms } else { agent.idle_since_ms });
         if relink {
             self.link_agent(ix);
         }
@@ -434,8 +433,7 @@ impl Floor {
     /// An agent has gone for good. What was asked of this agent is forgotten and waits again.
     pub fn remove_agent(&mut self, id: &str, now_ms: i64) {
         let Some(ix) = self.agent_names.known(id) else { return };
-        let asked: Vec<DecisionId> =
-            self.agents[ix as usize].load.iter().filter_map(|load| load.asked).collect();
+        let asked: Vec<DecisionId> = self.agents[ix as usize].load.iter().filter_map(|load| load.asked).collect();
         for decision in asked {
             self.undo(decision, now_ms);
         }
@@ -569,13 +567,8 @@ impl Floor {
             return None;
         }
         let required = &line.demand.required;
-        let mut link = Link {
-            demand,
-            at: line.agents.len() as u32,
-            skill: 1.0,
-            wished: 0.0,
-            performance: Performance::default(),
-        };
+        let mut link =
+            Link { demand, at: line.agents.len() as u32, skill: 1.0, wished: 0.0, performance: Performance::default() };
         if !required.is_empty() {
             let count = required.len() as f64;
             let level = |skill| f64::from(agent.abilities.proficiency(skill).unwrap_or(0)) / 5.0;

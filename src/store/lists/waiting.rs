@@ -46,6 +46,9 @@ pub struct WaitingEntry {
     /// Who talked with this customer last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_agent: Option<String>,
+    /// The customer's language (BCP 47), where the channel says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Tags of the thread.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -73,6 +76,7 @@ impl WaitingEntry {
             transferred: waiting.transferred,
             declined: session.declined.clone(),
             last_agent: state.last_agent.clone(),
+            language: state.language.clone(),
             tags: state.tags.clone(),
             collected: given.collect(),
             contact: state.sender.as_ref().map(|sender| contact_key(&state.channel, &sender.id)),

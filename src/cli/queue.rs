@@ -1,0 +1,46 @@
+//! `kefu queue`: who waits where.
+
+use super::{Session, TenantArg, error::CliError};
+use clap::Args;
+use kefu_events::query::name;
+use serde_json::{Value, json};
+
+/// Show the queues: who waits, how long, and how well the target is met
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kefu queue
+  kefu queue --json | jq -r 'select(.waiting > 10) | .queue'
+
+The policy, the target and what is given up after which time are in the settings document \"scheduling\":
+  kefu settings set scheduling '{\"default\": {\"policy\": \"longest-idle\"}}'")]
+pub struct Queue {
+    #[command(flatten)]
+    tenant: TenantArg,
+}
+
+impl Queue {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        let client = session.connect().await?;
+        let tenant = self.tenant.of(&client.config);
+        let found: Option<Value> = client.find(&tenant, name::QUEUES, &json!({})).await?;
+        let items = found.and_then(|found| found["items"].as_array().cloned()).unwrap_or_default();
+        if session.out.is_json() {
+            return items.iter().try_for_each(|queue| session.out.json_line(queue));
+        }
+        let seconds = |value: &Value| value.as_f64().map_or("-".to_owned(), |seconds| format!("{seconds:.0} s"));
+        let row = |queue: &Value| {
+            let level = queue["service_level"].as_f64().map_or("-".to_owned(), |level| format!("{level:.0} %"));
+            [
+                queue["queue"].as_str().unwrap_or_default().to_owned(),
+                queue["waiting"].to_string(),
+                seconds(&queue["oldest_s"]),
+                seconds(&queue["estimated_wait_s"]),
+                seconds(&queue["estimate_error_s"]),
+                level,
+            ]
+        };
+        let rows: Vec<[String; 6]> = items.iter().map(row).collect();
+        session.out.table(["QUEUE", "WAITING", "OLDEST", "ESTIMATE", "ESTIMATE'S ERROR", "IN TARGET"], &rows)
+    }
+}

@@ -1,0 +1,146 @@
+//! `kefu why`: why a conversation has the agent that it has, or has none.
+
+use super::{
+    Exit, Session, TenantArg,
+    client::Client,
+    error::CliError,
+    output::{Output, Style, plain},
+    values::ConversationArg,
+};
+use crate::{
+    aggregate::kind::KindOf,
+    conversation::Conversation,
+    journal::Journal,
+    scheduler::{Decision, decision::Candidate},
+};
+use clap::Args;
+use kefu_events::{Commit, conversation::ConversationEvent, query::name, upcast::decode_commit};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Say why a conversation was offered to an agent, why not to another, or why it still waits
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kefu why web:alice                      the last offer's candidates and scores; or what it waits for
+  kefu why web:alice --agent bob          why not Bob
+  kefu why web:alice --all --json         every decision about it, as it was committed")]
+pub struct Why {
+    /// The conversation: its key, or CHANNEL:THREAD
+    conversation: ConversationArg,
+    #[command(flatten)]
+    tenant: TenantArg,
+    /// Why not this agent
+    #[arg(long, short, value_name = "ID")]
+    agent: Option<String>,
+    /// All decisions about it, the first one first
+    #[arg(long)]
+    all: bool,
+}
+
+/// A decision as the log holds it.
+#[derive(Debug, Serialize)]
+struct Made {
+    seq: u64,
+    at: kefu_events::Timestamp,
+    agent: String,
+    /// Absent where a person made the offer.
+    decision: Option<Decision>,
+}
+
+impl Why {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        let client = session.connect().await?;
+        let tenant = self.tenant.of(&client.config);
+        let key = &self.conversation.key;
+        let made = decisions(&client, &tenant, key).await?;
+        let asked = json!({ "conversation": key, "agent": self.agent });
+        let now: Option<Value> = client.find(&tenant, name::WHY, &asked).await?;
+        let shown = if self.all { &made[..] } else { made.last().map(std::slice::from_ref).unwrap_or_default() };
+        let waiting = now.as_ref().is_some_and(|now| now["waiting"].is_object());
+        if shown.is_empty() && !waiting {
+            let text = format!("conversation {key} of tenant {tenant} was never offered to anybody and does not wait");
+            return Err(CliError::new(Exit::Failure, "not_found", text)
+                .hint("see where it is with `kefu show`; it is scheduled once it is queued"));
+        }
+        let value = json!({ "conversation": key, "decisions": shown, "now": now });
+        let text = describe(&session.out, shown, now.as_ref(), self.agent.as_deref());
+        session.out.result(&value, || text)
+    }
+}
+
+async fn decisions(client: &Client, tenant: &str, key: &str) -> Result<Vec<Made>, CliError> {
+    let kind = KindOf::<Conversation>::boxed().kind();
+    let subject = client.journal.subjects().events(tenant, kind.as_str(), key);
+    let mut made = Vec::new();
+    for recorded in client.journal.history(&subject, 0).await? {
+        let commit: Commit<ConversationEvent> =
+            decode_commit(&recorded.payload).map_err(|error| CliError::failure(error.to_string()))?;
+        for event in commit.events {
+            let ConversationEvent::OfferMade { agent, decision, .. } = event else { continue };
+            let decision = decision.and_then(|decision| serde_json::from_value(decision).ok());
+            made.push(Made { seq: recorded.seq, at: commit.at, agent, decision });
+        }
+    }
+    Ok(made)
+}
+
+fn describe(out: &Output, made: &[Made], now: Option<&Value>, agent: Option<&str>) -> String {
+    let mut lines = Vec::new();
+    for one in made {
+        let Some(decision) = &one.decision else {
+            lines.push(format!("{}  offered to {} by a person (commit {})", one.at, plain(&one.agent), one.seq));
+            continue;
+        };
+        let heading = format!("{}  offered to {} by policy {}", one.at, plain(&one.agent), decision.policy);
+        lines.push(out.styled(Style::Bold, heading));
+        let why =
+            if decision.named { "only this agent was allowed: named, or preferred" } else { "best of those who could" };
+        lines.push(format!("  {why}; settings version {}, log at {}", decision.settings_version, decision.sequence));
+        for (rank, candidate) in decision.candidates.iter().enumerate() {
+            if agent.is_none_or(|agent| agent == candidate.agent || rank == 0) {
+                lines.push(format!("  {:>2}. {}", rank + 1, line_of(candidate)));
+            }
+        }
+        if !decision.excluded.is_empty() {
+            let name = |reason| serde_json::to_value(reason).map_or(String::new(), |name| words(&name));
+            let excluded = decision.excluded.iter().map(|(reason, count)| format!("{count} {}", name(reason)));
+            lines.push(format!("  could not: {}", excluded.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    let Some(now) = now else { return lines.join("\n") };
+    if let Some(waiting) = now["waiting"].as_object() {
+        lines.push(out.styled(Style::Bold, format!("waits since {} s", waiting["waited_s"])));
+        if let Some(asked) = waiting.get("asked").and_then(Value::as_str) {
+            lines.push(format!("  {} is being asked", plain(asked)));
+        }
+        if let Some(ahead) = waiting.get("ahead") {
+            lines.push(format!("  {ahead} ahead of it ask for the same"));
+        }
+        let excluded = waiting["excluded"].as_object().into_iter().flatten();
+        for (reason, count) in excluded {
+            lines.push(format!("  {count} agents: {}", reason.replace('_', " ")));
+        }
+        if waiting["excluded"].as_object().is_some_and(serde_json::Map::is_empty) {
+            lines.push("  there are no agents: make some with `kefu agent add`".to_owned());
+        }
+    }
+    if let (Some(agent), Some(not)) = (agent, now["agent"].as_object()) {
+        let answer = match not.get("reason").and_then(Value::as_str) {
+            Some(reason) => format!("{} could not: {}", plain(agent), reason.replace('_', " ")),
+            None => format!("{}: {}", plain(agent), words(&not["answer"])),
+        };
+        lines.push(answer);
+    }
+    lines.join("\n")
+}
+
+/// A name of the contract, for people.
+fn words(name: &Value) -> String {
+    name.as_str().unwrap_or_default().replace('_', " ")
+}
+
+fn line_of(candidate: &Candidate) -> String {
+    let parts = candidate.parts.iter().map(|(part, score)| format!("{part} {score:.3}"));
+    format!("{:<20} {:>8.3}  ({})", plain(&candidate.agent), candidate.score, parts.collect::<Vec<_>>().join(", "))
+}

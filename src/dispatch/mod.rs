@@ -1,0 +1,418 @@
+//! Dispatch: what the scheduler decides, asked of agents.
+//!
+//! Every node keeps the floor of every tenant, so that any can answer for it; for each tenant one node leads, by lease, and
+//! only that one asks. The lease saves work, nothing more: an agent takes a reservation under the expected version, so
+//! two leaders at once can put nobody over capacity, and a conversation takes one offer.
+//!
+//! It is level-triggered: the lists of the store ([`WAITING`](crate::store::WAITING), [`STAFF`](crate::store::STAFF)) say
+//! what waits and who is free, and whatever is lost or repeated shows there. A list is read as a whole at the start, when a
+//! feed was too quick, and when the store was built anew; otherwise its feed keeps the floor true.
+//!
+//! - [`leader`]: one tenant, pure;
+//! - this file: feeds, leases, the clock, and sending.
+//!
+//! This folder may not know how a reservation becomes an offer, nor RocksDB, nor NATS.
+
+pub mod leader;
+
+use crate::{
+    aggregate::kind::to_json,
+    journal::{Journal, Lease, Outgoing},
+    runtime::{metrics::METRICS, node::falls_to},
+    scheduler::{ConversationKey, Scheduling},
+    store::{ListChange, ListFeed, STAFF, Store, StoreError, WAITING, tenant_and_key},
+};
+use bytes::Bytes;
+use futures::{StreamExt, stream::FuturesUnordered};
+use kefu_events::{
+    Actor, ActorKind, AggregateKind, CommandHeader, Timestamp, V, agent::AgentCommand, envelope::Command,
+    settings::SCHEDULING_DOCUMENT,
+};
+use leader::{Change, Leader, Order};
+use rand::RngExt;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    task::JoinHandle,
+};
+
+/// Orders decided in one go, so that changes that have come meanwhile are taken in before the next.
+const ROUND: usize = 64;
+/// The longest sleep: what is read from the settings is looked at this often at least.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+/// After a failure of the bus or of the store.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// All tenants' floors, for whoever asks about them.
+#[derive(Clone, Default)]
+pub struct Floors(Arc<Mutex<BTreeMap<String, Leader>>>);
+
+impl Floors {
+    /// Asks about a tenant's floor; `None`: neither agents nor waiting conversations are known of it.
+    pub fn ask<T>(&self, tenant: &str, question: impl FnOnce(&Leader) -> T) -> Option<T> {
+        self.lock().get(tenant).map(question)
+    }
+
+    /// A floor is whole after every change: a poisoned lock is of no meaning.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leader>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A node's scheduler, running.
+pub struct Dispatch {
+    floors: Floors,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Dispatch {
+    /// Starts it. `node` is the node's name, by which it is known among the leases.
+    pub fn start<J: Journal>(journal: J, store: Store, node: String) -> Self {
+        let floors = Floors::default();
+        let (stop, stopped) = watch::channel(false);
+        let shell = Shell {
+            journal,
+            store,
+            node,
+            floors: floors.clone(),
+            settings: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            stopped,
+        };
+        Self { floors, stop, task: tokio::spawn(shell.run()) }
+    }
+
+    /// The floors, for questions.
+    pub fn floors(&self) -> Floors {
+        self.floors.clone()
+    }
+
+    /// Gives its leases up, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}
+
+struct Shell<J> {
+    journal: J,
+    store: Store,
+    node: String,
+    floors: Floors,
+    /// The documents that were taken in, to notice when they change.
+    settings: BTreeMap<String, Option<Arc<Value>>>,
+    /// Of the tenants that this node leads.
+    leases: BTreeMap<String, Lease>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// Why following the lists ended.
+enum End {
+    Stopped,
+    Anew(String),
+}
+
+impl<J: Journal> Shell<J> {
+    async fn run(mut self) {
+        loop {
+            match self.follow().await {
+                Ok(End::Stopped) => break,
+                Ok(End::Anew(why)) => tracing::info!(why, "the scheduler reads its lists anew"),
+                Err(error) => {
+                    tracing::error!(%error, "the scheduler cannot read its lists; tries again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        for lease in self.leases.values() {
+            if let Err(error) = self.journal.release(lease).await {
+                tracing::debug!(%error, "a lease runs out by itself");
+            }
+        }
+    }
+
+    /// Reads the lists, then follows them.
+    async fn follow(&mut self) -> Result<End, StoreError> {
+        let missing = || StoreError::Damaged("a list of the scheduler's is missing".to_owned());
+        let mut staff = self.store.watch_list(STAFF.name).ok_or_else(missing)?;
+        let mut waiting = self.store.watch_list(WAITING.name).ok_or_else(missing)?;
+        self.read_all()?;
+        let mut stopped = self.stopped.clone();
+        let mut period = tokio::time::interval(self.journal.lease_ttl() / 4);
+        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let mut touched = BTreeSet::new();
+            let sleep = self.sleep();
+            tokio::select! {
+                biased;
+                _ = stopped.changed() => return Ok(End::Stopped),
+                _ = period.tick() => {
+                    self.keep_leases().await;
+                    self.read_settings();
+                    touched.extend(self.leases.keys().cloned());
+                }
+                changes = staff.recv() => match changes {
+                    Ok(changes) => self.take_in(&changes, agent_change, &mut touched),
+                    Err(error) => return Ok(End::Anew(text_of(&error))),
+                },
+                changes = waiting.recv() => match changes {
+                    Ok(changes) => self.take_in(&changes, conversation_change, &mut touched),
+                    Err(error) => return Ok(End::Anew(text_of(&error))),
+                },
+                () = tokio::time::sleep(sleep) => touched.extend(self.due()),
+            }
+            // What has come meanwhile counts before anything is decided.
+            if let Err(error) = self.drain(&mut staff, &mut waiting, &mut touched) {
+                return Ok(End::Anew(error));
+            }
+            for tenant in touched {
+                self.dispatch(&tenant).await;
+            }
+        }
+    }
+
+    fn drain(
+        &mut self,
+        staff: &mut ListFeed,
+        waiting: &mut ListFeed,
+        touched: &mut BTreeSet<String>,
+    ) -> Result<(), String> {
+        use tokio::sync::broadcast::error::TryRecvError;
+        for (feed, read) in
+            [(staff, agent_change as fn(&str, Option<&[u8]>) -> Option<Change>), (waiting, conversation_change)]
+        {
+            loop {
+                match feed.try_recv() {
+                    Ok(changes) => self.take_in(&changes, read, touched),
+                    Err(TryRecvError::Empty) => break,
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything from the lists, in the place of what was known.
+    fn read_all(&mut self) -> Result<(), StoreError> {
+        let mut floors: BTreeMap<String, Leader> = BTreeMap::new();
+        let now = now_ms();
+        let documents = self.store.settings();
+        self.settings.clear();
+        let mut add = |tenant: &str, change: Change| {
+            if !floors.contains_key(tenant) {
+                let document = documents.document(tenant, SCHEDULING_DOCUMENT).cloned();
+                floors.insert(tenant.to_owned(), Leader::new(scheduling(document.as_deref())));
+                self.settings.insert(tenant.to_owned(), document);
+            }
+            if let Some(leader) = floors.get_mut(tenant) {
+                leader.take_in(change, now);
+            }
+        };
+        self.store.staff(|tenant, key, entry| add(tenant, Change::Agent(key.to_owned(), Some(entry))))?;
+        self.store.waiting(|tenant, key, entry| {
+            if let Ok(key) = key.parse() {
+                add(tenant, Change::Conversation(key, Some(entry)));
+            }
+        })?;
+        *self.floors.lock() = floors;
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        changes: &[ListChange],
+        read: fn(&str, Option<&[u8]>) -> Option<Change>,
+        touched: &mut BTreeSet<String>,
+    ) {
+        let now = now_ms();
+        let mut floors = self.floors.lock();
+        for change in changes {
+            let Some((tenant, key)) = tenant_and_key(&change.key) else { continue };
+            let Some(read) = read(key, change.value.as_deref()) else { continue };
+            if !floors.contains_key(tenant) {
+                let document = self.store.settings().document(tenant, SCHEDULING_DOCUMENT).cloned();
+                floors.insert(tenant.to_owned(), Leader::new(scheduling(document.as_deref())));
+                self.settings.insert(tenant.to_owned(), document);
+            }
+            if let Some(leader) = floors.get_mut(tenant) {
+                leader.take_in(read, now);
+            }
+            if !touched.contains(tenant) {
+                touched.insert(tenant.to_owned());
+            }
+        }
+    }
+
+    fn read_settings(&mut self) {
+        let documents = self.store.settings();
+        let mut floors = self.floors.lock();
+        for (tenant, leader) in floors.iter_mut() {
+            let document = documents.document(tenant, SCHEDULING_DOCUMENT);
+            let known = self.settings.get(tenant).and_then(Option::as_ref);
+            let same = match (known, document) {
+                (Some(known), Some(document)) => Arc::ptr_eq(known, document),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                leader.set_settings(scheduling(document.map(|document| &**document)), now_ms());
+                self.settings.insert(tenant.clone(), document.cloned());
+            }
+        }
+    }
+
+    /// Until when nothing happens by itself.
+    fn sleep(&self) -> Duration {
+        let floors = self.floors.lock();
+        let next = self.leases.keys().filter_map(|tenant| floors.get(tenant)?.next_due_ms()).min();
+        let until = next.map(|due| Duration::from_millis((due - now_ms()).max(1) as u64));
+        until.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP))
+    }
+
+    fn due(&self) -> Vec<String> {
+        let (floors, now) = (self.floors.lock(), now_ms());
+        let due = |tenant: &&String| floors.get(*tenant).and_then(Leader::next_due_ms).is_some_and(|due| due <= now);
+        self.leases.keys().filter(due).cloned().collect()
+    }
+
+    /// Keeps the leases of the tenants that fall to this node, and gives up those that no longer do.
+    async fn keep_leases(&mut self) {
+        let leases = match self.journal.leases().await {
+            Ok(leases) => leases,
+            Err(error) => {
+                tracing::debug!(%error, "the scheduler's leases are kept later");
+                return;
+            }
+        };
+        let nodes: Vec<&str> = leases.keys().filter_map(|name| name.strip_prefix("node-")).collect();
+        let tenants: Vec<String> = self.floors.lock().keys().cloned().collect();
+        for tenant in tenants {
+            let mine = falls_to(&nodes, &tenant) == Some(self.node.as_str());
+            let kept = match (self.leases.remove(&tenant), mine) {
+                (Some(lease), true) => self.journal.renew(&lease).await,
+                (Some(lease), false) => self.journal.release(&lease).await.map(|()| None),
+                (None, true) => self.journal.acquire(&format!("scheduler-{tenant}"), &self.node).await,
+                (None, false) => continue,
+            };
+            match kept {
+                Ok(Some(lease)) => drop(self.leases.insert(tenant, lease)),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, tenant, "a lease of the scheduler is kept later"),
+            }
+        }
+    }
+
+    /// Decides and asks until nothing more can be matched, or as much is under way as may be.
+    async fn dispatch(&mut self, tenant: &str) {
+        while self.leases.contains_key(tenant) {
+            let orders = self.orders(tenant);
+            if orders.is_empty() || !self.send(tenant, orders).await {
+                return;
+            }
+        }
+    }
+
+    fn orders(&self, tenant: &str) -> Vec<Order> {
+        let mut floors = self.floors.lock();
+        let Some(leader) = floors.get_mut(tenant) else { return Vec::new() };
+        leader.set_sequence(self.store.projected());
+        let mut random = rand::rng();
+        leader.orders(now_ms(), ROUND, || random.random())
+    }
+
+    /// Whether all could be sent; those that could not wait as before.
+    async fn send(&self, tenant: &str, orders: Vec<Order>) -> bool {
+        let send = |order: Order| {
+            let (journal, command) = (self.journal.clone(), command(tenant, &self.node, &order));
+            async move { (journal.publish(command).await, order) }
+        };
+        let mut sending: FuturesUnordered<_> = orders.into_iter().map(send).collect();
+        let mut all = true;
+        while let Some((sent, order)) = sending.next().await {
+            METRICS.scheduled(sent.is_ok());
+            let Err(error) = sent else { continue };
+            tracing::debug!(%error, tenant, "a reservation is asked for later");
+            if let Some(leader) = self.floors.lock().get_mut(tenant) {
+                leader.not_sent(&order, now_ms());
+            }
+            all = false;
+        }
+        all
+    }
+}
+
+fn agent_change(key: &str, value: Option<&[u8]>) -> Option<Change> {
+    let entry = match value {
+        Some(value) => Some(serde_json::from_slice(value).ok()?),
+        None => None,
+    };
+    Some(Change::Agent(key.to_owned(), entry))
+}
+
+fn conversation_change(key: &str, value: Option<&[u8]>) -> Option<Change> {
+    let key: ConversationKey = key.parse().ok()?;
+    let entry = match value {
+        Some(value) => Some(serde_json::from_slice(value).ok()?),
+        None => None,
+    };
+    Some(Change::Conversation(key, entry))
+}
+
+/// What the document says. It was checked when it was set; one of another version that cannot be read is none.
+fn scheduling(document: Option<&Value>) -> Scheduling {
+    let read = document.map(|document| serde_json::from_value(document.clone()));
+    match read.transpose() {
+        Ok(scheduling) => scheduling.unwrap_or_default(),
+        Err(error) => {
+            tracing::error!(%error, "the scheduling settings cannot be read; the defaults hold");
+            Scheduling::default()
+        }
+    }
+}
+
+fn command(tenant: &str, node: &str, order: &Order) -> Outgoing {
+    let header = CommandHeader {
+        id: order.reservation.clone(),
+        aggregate: AggregateKind::Agent,
+        key: order.agent.clone(),
+        expected_version: None,
+        actor: Actor::new(ActorKind::Scheduler, node),
+        at: Timestamp::from(chrono::Utc::now()),
+        correlation: None,
+    };
+    let body = AgentCommand::ReserveSlot {
+        v: V,
+        reservation: order.reservation.clone(),
+        conversation: order.conversation.to_string(),
+        session: order.session,
+        weight: order.weight,
+        ttl_s: None,
+        decision: Some(order.decision.clone()),
+        kind: order.kind,
+    };
+    let payload = to_json(&Command { header, body });
+    Outgoing::Command {
+        tenant: tenant.to_owned(),
+        source: ActorKind::Scheduler.as_str().to_owned(),
+        key: order.agent.clone(),
+        id: order.reservation.clone(),
+        payload: Bytes::from(payload),
+    }
+}
+
+fn text_of(error: &RecvError) -> String {
+    match error {
+        RecvError::Closed => "the store was built anew".to_owned(),
+        RecvError::Lagged(batches) => format!("{batches} batches behind"),
+    }
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
