@@ -328,3 +328,6 @@ fn waiting_view(
         excluded,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -249,6 +249,10 @@ impl Machine {
         let Some(slot) = self.slots.get_mut(id) else { return };
         if slot.mailbox.is_empty() || self.draining {
             slot.phase = Phase::Idle { since: env.now };
+            if slot.mailbox.is_empty() {
+                // Room for four inputs would be a third of what an idle aggregate takes.
+                slot.mailbox = VecDeque::new();
+            }
             self.idle.insert((env.now, id.clone()));
             self.busy -= 1;
             if self.draining && self.busy == 0 {

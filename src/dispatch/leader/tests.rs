@@ -1,0 +1,200 @@
+//! A leader by hand, with lists as the store shows them.
+
+use super::*;
+use crate::store::HeldSlot;
+use kefu_events::Timestamp;
+use serde_json::json;
+
+const START_MS: i64 = 1_000_000;
+
+struct World {
+    leader: Leader,
+    agents: BTreeMap<String, StaffEntry>,
+    now_ms: i64,
+    random: u128,
+}
+
+impl World {
+    fn new(settings: Value) -> Self {
+        let leader = Leader::new(serde_json::from_value(settings).unwrap());
+        Self { leader, agents: BTreeMap::new(), now_ms: START_MS, random: 0 }
+    }
+
+    fn agent(&mut self, key: &str, slots: u32) {
+        let entry = json!({"status": "available", "online": true, "queues": ["q"], "slots": slots});
+        self.agents.insert(key.to_owned(), serde_json::from_value(entry).unwrap());
+        self.show(key);
+    }
+
+    fn show(&mut self, key: &str) {
+        self.leader.take_in(Change::Agent(key.to_owned(), self.agents.get(key).cloned()), self.now_ms);
+    }
+
+    fn holds(&mut self, order: &Order) {
+        let slot = HeldSlot { conversation: order.conversation.to_string(), weight: order.weight };
+        self.agents.get_mut(&order.agent).unwrap().held.insert(order.reservation.clone(), slot);
+        self.show(&order.agent);
+    }
+
+    fn releases(&mut self, order: &Order) {
+        self.agents.get_mut(&order.agent).unwrap().held.remove(&order.reservation);
+        self.show(&order.agent);
+    }
+
+    fn waits(&mut self, key: u128, more: Value) {
+        let mut entry = json!({"session": 1, "channel": "web", "queue": "q", "priority": 0,
+            "since": Timestamp::from_millis(START_MS)});
+        for (name, value) in more.as_object().unwrap() {
+            entry[name] = value.clone();
+        }
+        let entry = serde_json::from_value(entry).unwrap();
+        self.leader.take_in(Change::Conversation(ConversationKey(key), Some(entry)), self.now_ms);
+    }
+
+    fn gone(&mut self, key: u128) {
+        self.leader.take_in(Change::Conversation(ConversationKey(key), None), self.now_ms);
+    }
+
+    fn orders(&mut self) -> Vec<Order> {
+        let random = || {
+            self.random += 1;
+            self.random
+        };
+        self.leader.orders(self.now_ms, 100, random)
+    }
+
+    fn asked(&mut self) -> Vec<String> {
+        self.orders().iter().map(|order| format!("{} for {}", order.agent, order.conversation.0)).collect()
+    }
+}
+
+#[test]
+fn nobody_is_asked_twice_while_the_lists_lag_behind() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    world.waits(2, json!({}));
+    assert_eq!(world.asked(), ["ann for 1"]);
+    assert_eq!(world.asked().len(), 0);
+    // The same entry again: the feed repeats what the scan had read.
+    world.show("ann");
+    world.waits(1, json!({}));
+    assert_eq!(world.asked().len(), 0);
+}
+
+#[test]
+fn a_conversation_goes_from_waiting_to_served_and_the_slot_is_free_at_its_end() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    assert_eq!((order.session, order.weight, order.kind), (1, 1, ReservationKind::Offer));
+    assert_eq!(order.decision["agent"], "ann");
+    world.holds(&order);
+    world.gone(1);
+    world.waits(2, json!({}));
+    assert_eq!(world.asked().len(), 0, "the slot is taken");
+    world.releases(&order);
+    assert_eq!(world.asked(), ["ann for 2"]);
+}
+
+#[test]
+fn who_refused_is_left_alone_for_a_moment_and_the_next_is_asked_at_once() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    world.agents.get_mut("ann").unwrap().refused = Some(order.reservation.clone());
+    world.show("ann");
+    assert_eq!(world.asked().len(), 0);
+    world.agent("bob", 1);
+    assert_eq!(world.asked(), ["bob for 1"]);
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    world.agents.get_mut("ann").unwrap().refused = Some(order.reservation);
+    world.show("ann");
+    world.now_ms += REFUSED_MS;
+    assert_eq!(world.asked(), ["ann for 1"]);
+}
+
+#[test]
+fn what_is_not_answered_is_asked_again() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    assert_eq!(world.leader.next_due_ms(), Some(START_MS + ANSWER_MS));
+    world.now_ms += ANSWER_MS + 1;
+    let again = world.orders().remove(0);
+    assert_ne!(again.reservation, order.reservation, "an id that was used would be swallowed");
+
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    world.leader.not_sent(&order, world.now_ms);
+    assert_eq!(world.asked(), ["ann for 1"]);
+}
+
+#[test]
+fn a_reservation_whose_offer_came_to_nothing_lets_the_conversation_wait_again() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    world.holds(&order);
+    // The conversation's entry never changed: its offer was refused.
+    world.releases(&order);
+    assert_eq!(world.asked(), ["ann for 1"]);
+}
+
+#[test]
+fn who_declined_is_not_asked_again_for_the_configured_time() {
+    let mut world = World::new(json!({"declined_s": 60.0}));
+    world.agent("ann", 1);
+    world.waits(1, json!({"declined": [{"agent": "ann", "at": Timestamp::from_millis(START_MS)}]}));
+    assert_eq!(world.asked().len(), 0);
+    world.now_ms += 60_000;
+    assert_eq!(world.asked(), ["ann for 1"]);
+}
+
+#[test]
+fn settings_hold_for_those_who_wait_already() {
+    let mut world = World::new(json!({"default": {"required": {"french": 3}}}));
+    world.agent("ann", 4);
+    world.waits(1, json!({}));
+    assert_eq!(world.asked().len(), 0);
+    let settings = json!({"channel_weights": {"web": 2}});
+    world.leader.set_settings(serde_json::from_value(settings).unwrap(), world.now_ms);
+    assert_eq!(world.orders()[0].weight, 2);
+}
+
+#[test]
+fn the_last_agent_is_waited_for_and_a_transfer_by_name_is_for_that_agent_only() {
+    let mut world = World::new(json!({"default": {"last_agent_s": 30.0}}));
+    world.agent("ann", 1);
+    world.agent("bob", 1);
+    world.waits(1, json!({"agent": "bob", "transferred": true}));
+    let order = world.orders().remove(0);
+    assert_eq!((order.agent.as_str(), order.kind), ("bob", ReservationKind::Transfer));
+    world.holds(&order);
+    world.gone(1);
+    world.waits(2, json!({"last_agent": "bob"}));
+    assert_eq!(world.asked().len(), 0, "bob is busy, and is hoped for");
+    world.now_ms += 30_000;
+    assert_eq!(world.asked(), ["ann for 2"]);
+}
+
+#[test]
+fn an_agent_who_is_removed_is_not_asked_and_what_was_asked_of_them_waits_again() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 1);
+    world.waits(1, json!({}));
+    assert_eq!(world.asked(), ["ann for 1"]);
+    world.agents.remove("ann");
+    world.show("ann");
+    world.agent("bob", 1);
+    assert_eq!(world.asked(), ["bob for 1"]);
+}
