@@ -14,6 +14,7 @@ use kefu_events::{
     agent::{AgentCommand, RoutingStatus},
     key::token_of,
     query::name,
+    settings::{TENANT_DOCUMENT, TenantSettings},
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -272,10 +273,13 @@ async fn add(
     client: &Client,
     agent: String,
     name: String,
-    skills: Skills,
+    mut skills: Skills,
     slots: Option<u32>,
     change: Change,
 ) -> Result<(), CliError> {
+    if skills.queues.is_empty() {
+        skills.queues = queues_of_new(client, &change.tenant.of(&client.config), &agent).await?;
+    }
     let mut commands = vec![AgentCommand::Register { v: V, agent: Some(agent.clone()), name }];
     commands.extend(skills.command(&[]));
     commands.extend(slots.map(|slots| AgentCommand::SetCapacity { v: V, slots, weights: None }));
@@ -292,6 +296,18 @@ async fn add(
         return session.out.result(&json!({"ok": true}), || agent);
     }
     session.out.result(&done, || format!("done: {agent}, version {}", done["version"]))
+}
+
+/// Somebody who serves no queue would never be asked anything: a new agent serves them all, where none are named.
+async fn queues_of_new(client: &Client, tenant: &str, agent: &str) -> Result<Vec<String>, CliError> {
+    let known: Option<Value> = client.find(tenant, name::AGENT, &json!({ "id": agent })).await?;
+    if known.is_some() {
+        return Ok(Vec::new());
+    }
+    let document = json!({ "document": TENANT_DOCUMENT });
+    let found: Option<Value> = client.find(tenant, name::SETTINGS, &document).await?;
+    let settings = found.map(|found| serde_json::from_value::<TenantSettings>(found["value"].clone()));
+    Ok(settings.transpose()?.unwrap_or_default().queues)
 }
 
 async fn ask(client: &Client, agent: &str, change: &Change, body: AgentCommand) -> Result<Value, CliError> {

@@ -31,6 +31,8 @@ const KEPT_PART: u64 = 16;
 const KEPT_PART_BEHIND: u64 = 4;
 /// What a state takes in memory beside the bytes of its snapshot: entries, keys, the allocator's share.
 const STATE_OVERHEAD_BYTES: usize = 1_024;
+/// A snapshot after an aggregate's first commits.
+const FIRST_SNAPSHOT_BYTES: usize = 512;
 /// Snapshots read before their list entries are written, when a list is filled.
 const FILL_BATCH: usize = 4_096;
 
@@ -227,7 +229,8 @@ impl Projection for Aggregates {
         if !cell.dirty {
             cell.dirty = true;
             self.dirty.push(slot);
-            self.dirty_bytes += cell.bytes + STATE_OVERHEAD_BYTES;
+            // Of the snapshot, which is the most of it; a first one is about so large.
+            self.dirty_bytes += cell.bytes.max(FIRST_SNAPSHOT_BYTES);
         }
         Ok(())
     }

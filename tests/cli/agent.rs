@@ -34,7 +34,9 @@ fn an_agent_is_added_shown_listed_changed_and_removed() {
     assert_eq!(kefu.ask(&["agent", "list"]).lines().len(), 2);
     let table = kefu.run(&["agent", "list", "--skill", "tax"]).exits(0).stdout;
     assert!(table.contains("anna") && table.contains("0/4") && !table.contains("Bob"), "{table}");
-    assert!(kefu.ask(&["agent", "list", "--queue", "support"]).stdout.is_empty());
+    let support = kefu.ask(&["agent", "list", "--queue", "support"]).lines();
+    assert_eq!(support.len(), 1, "who is added without a queue serves all: {support:?}");
+    assert_eq!(support[0]["id"], "bob@example.com");
 
     kefu.ask(&["agent", "offline", "anna"]);
     kefu.ask(&["agent", "remove", "anna"]);

@@ -49,8 +49,8 @@ pub struct ProjectorOptions {
 impl Default for ProjectorOptions {
     fn default() -> Self {
         Self {
-            max_batch_commits: 65_536,
-            max_batch_bytes: 32 * 1024 * 1024,
+            max_batch_commits: 131_072,
+            max_batch_bytes: 64 * 1024 * 1024,
             linger: Duration::from_millis(10),
             max_unfolded_bytes: 16 * 1024 * 1024,
             check_every: Duration::from_secs(2),
