@@ -4,6 +4,7 @@
 //!
 //! - `kefu_events` (its own crate): the contract, what enters and leaves;
 //! - [`aggregate`]: what a state machine is here; [`conversation`], [`contact`], [`settings`]: the state machines, pure;
+//! - [`scheduler`]: who gets which conversation, pure, and a simulator of it;
 //! - [`runtime`]: what drives them: one pure machine per partition ([`runtime::machine`]), its actor, the node's leases,
 //!   the projector, timers, queries;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
@@ -21,6 +22,7 @@ pub mod conversation;
 pub mod engine;
 pub mod journal;
 pub mod runtime;
+pub mod scheduler;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
