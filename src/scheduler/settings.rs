@@ -133,16 +133,16 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            speed: 3.4,
-            swiftness: 3.4,
-            gain: 0.9,
-            price: 2.0,
-            scarcity: 0.7,
+            speed: 3.0,
+            swiftness: 4.5,
+            gain: 0.85,
+            price: 2.5,
+            scarcity: 1.15,
             strain: 1.0,
             urgency: 2.0,
             preference: 0.05,
             queue: 1.0,
-            staff: 0.1,
+            staff: 0.0,
             age: 0.1,
             priority: 0.5,
             age_cap_s: 240.0,
