@@ -7,7 +7,8 @@
 //!   machines, pure;
 //! - [`runtime`]: what drives them: one pure machine per partition ([`runtime::machine`]), its actor, the node's leases,
 //!   the projector, timers, queries;
-//! - [`scheduler`]: who gets which conversation, pure; [`dispatch`]: its leaders, and what they ask of agents;
+//! - [`scheduler`]: who gets which conversation, pure, and a simulator of it; [`dispatch`]: its leaders, and what they
+//!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.

@@ -13,7 +13,7 @@ const PURE: [&str; 7] = [
     "src/contact/",
     "src/agent/",
     "src/settings/",
-    "src/scheduler/polic",
+    "src/scheduler/",
     "src/reporting/metric",
 ];
 

@@ -24,11 +24,13 @@ mod output;
 mod queue;
 mod rejected;
 mod replay;
+mod scheduler;
 mod schema;
 mod send;
 mod serve;
 mod settings;
 mod show;
+mod simulate;
 mod tenant;
 mod values;
 mod version;
@@ -135,6 +137,9 @@ enum Command {
     Rejected(rejected::Rejected),
     Doctor(doctor::Doctor),
     Schema(schema::Schema),
+    Simulate(simulate::Simulate),
+    #[command(subcommand)]
+    Scheduler(scheduler::Scheduler),
     #[command(subcommand)]
     Nats(nats::Nats),
     #[command(subcommand)]
@@ -186,6 +191,8 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Completions(args) => args.run().map(|()| Exit::Ok),
         Command::Version(args) => args.run(out).map(|()| Exit::Ok),
         Command::Schema(args) => args.run(out).map(|()| Exit::Ok),
+        Command::Simulate(args) => args.run(out).map(|()| Exit::Ok),
+        Command::Scheduler(args) => args.run(out).map(|()| Exit::Ok),
         command => {
             let layers = Layers::read(global.config.as_deref(), env, flags)?;
             let serving = matches!(command, Command::Serve(_));
@@ -232,7 +239,11 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Doctor(args) => return args.run(session).await,
         Command::Nats(args) => args.run(session)?,
         Command::Config(args) => args.run(session)?,
-        Command::Completions(_) | Command::Version(_) | Command::Schema(_) => {}
+        Command::Completions(_)
+        | Command::Version(_)
+        | Command::Schema(_)
+        | Command::Simulate(_)
+        | Command::Scheduler(_) => {}
     }
     Ok(Exit::Ok)
 }

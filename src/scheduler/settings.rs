@@ -186,8 +186,10 @@ pub struct Overflow {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
-    /// Exponent of the agent's speed on this conversation.
+    /// Exponent of the agent's speed on this conversation, where an agent is chosen.
     pub speed: f64,
+    /// The same where a conversation is chosen.
+    pub swiftness: f64,
     /// Exponent of the marginal gain of one more conversation at once.
     pub gain: f64,
     /// Factor of the price of using up a flexible agent.
@@ -215,16 +217,17 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            speed: 1.0,
-            gain: 1.0,
-            price: 1.0,
-            scarcity: 1.0,
-            strain: 0.0,
-            urgency: 0.0,
+            speed: 3.0,
+            swiftness: 4.5,
+            gain: 0.85,
+            price: 2.5,
+            scarcity: 1.15,
+            strain: 1.0,
+            urgency: 2.0,
             preference: 0.05,
             queue: 1.0,
-            staff: 0.5,
-            age: 0.2,
+            staff: 0.0,
+            age: 0.1,
             priority: 0.5,
             age_cap_s: 240.0,
         }

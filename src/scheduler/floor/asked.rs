@@ -24,15 +24,20 @@ impl Floor {
     /// The leader asks for what was matched.
     pub fn reserve(&mut self, matched: &Match, decision: DecisionId) {
         let now_ms = matched.now_ms;
-        let Some(&ix) = self.by_key.get(&matched.conversation.0) else { return };
+        let ix = matched.waiting;
+        // The match may be older than the conversation's end.
+        let known = self.waiting[ix as usize].as_ref();
+        if known.is_none_or(|known| known.key != matched.conversation.0 || known.asked.is_some()) {
+            return;
+        }
         self.stand_nowhere(ix);
         let Some(waiting) = &mut self.waiting[ix as usize] else { return };
         waiting.asked = Some(decision);
         let line = &self.demands[waiting.demand as usize];
         let (queue, weight) = (line.demand.queue, line.demand.weight);
         let (wait_ms, expected_ms) = (now_ms - waiting.since_ms, waiting.expected_ms.take());
-        let target = self.settings.rules(self.queues.name(queue)).target;
-        self.queue_service(queue).assigned(wait_ms, expected_ms, target.as_ref(), now_ms);
+        let known = &mut self.queue_states[queue as usize];
+        known.service.assigned(wait_ms, expected_ms, known.rules.target.as_ref(), now_ms);
         let load = Load { conversation: matched.conversation.0, weight, asked: Some(decision) };
         self.change_load(matched.agent, |loads| {
             // The same conversation again, after it came back: it takes its slots once.
@@ -73,7 +78,7 @@ impl Floor {
     }
 
     fn wait_again(&mut self, conversation: ConversationKey, decision: DecisionId, now_ms: i64) {
-        let Some(&ix) = self.by_key.get(&conversation.0) else { return };
+        let Some(ix) = self.number(conversation) else { return };
         if let Some(waiting) = self.waiting[ix as usize].as_mut().filter(|waiting| waiting.asked == Some(decision)) {
             waiting.asked = None;
             self.stand_again(ix, now_ms);

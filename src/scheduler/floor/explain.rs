@@ -1,7 +1,7 @@
 //! The same choice again, with reasons. Slower than the choice: it looks at every agent.
 
 use super::{
-    AgentIx, ConversationKey, Floor, Match, Pair, Question, Standing, WaitIx, Waiting,
+    AgentIx, ConversationKey, Floor, Match, Pair, Question, Standing, Waiting,
     matching::{by_agent, by_waiting},
 };
 use crate::scheduler::{
@@ -47,7 +47,7 @@ impl Floor {
 
     /// Why an agent does not get a conversation now, or what the agent would score.
     pub fn why_not(&self, conversation: ConversationKey, agent: &str, now_ms: i64, draw: u64) -> WhyNot {
-        let Some(&ix) = self.by_key.get(&conversation.0) else { return WhyNot::NotWaiting };
+        let Some(ix) = self.number(conversation) else { return WhyNot::NotWaiting };
         let Some(waiting) = self.find(conversation) else { return WhyNot::NotWaiting };
         if let Some(agent) = self.asked_agent(waiting) {
             return WhyNot::AskedFor { agent };
@@ -147,18 +147,14 @@ impl Floor {
     }
 
     fn conversations_compared(&self, matched: &Match) -> Vec<Candidate> {
-        let leader = self.leader(matched.agent, matched.now_ms);
-        let leading = leader.and_then(|place| self.waiting[place.waiting as usize].as_ref());
-        let Some(leading) = leading else { return Vec::new() };
-        let name = self.demands[leading.demand as usize].policy;
+        let Some(name) = self.leading_policy(matched.agent, matched.now_ms) else { return Vec::new() };
         let policy = name.policy();
-        let pair_of = |ix: WaitIx| self.pair(matched.agent, ix, matched.now_ms, matched.draw);
-        let heads = self.heads(matched.agent, matched.now_ms).filter(|place| {
-            let waiting = self.waiting[place.waiting as usize].as_ref();
-            waiting.is_some_and(|waiting| self.demands[waiting.demand as usize].policy == name)
-        });
+        let heads = self.heads(matched.agent, matched.now_ms).filter(|(_, line, _)| line.policy == name);
         let mut scored: Vec<_> = heads
-            .filter_map(|place| pair_of(place.waiting).map(|pair| (policy.conversation(&pair), place, pair)))
+            .filter_map(|(_, _, place)| {
+                let pair = self.pair(matched.agent, place.waiting, matched.now_ms, matched.draw)?;
+                Some((policy.conversation(&pair), place, pair))
+            })
             .collect();
         scored.sort_by(|a, b| by_waiting((&a.0, a.1), (&b.0, b.1)));
         scored.iter().map(|(scores, _, pair)| candidate(pair, scores, policy.conversation_parts())).collect()
@@ -169,7 +165,7 @@ fn candidate(pair: &Pair<'_>, scores: &Scores, names: &[&str]) -> Candidate {
     let parts = names.iter().zip(scores.0).map(|(name, part)| ((*name).to_owned(), part)).collect();
     Candidate {
         agent: pair.agent.id.to_string(),
-        conversation: ConversationKey(pair.waiting.key),
+        conversation: ConversationKey(pair.place.key),
         score: scores.total(),
         parts,
     }

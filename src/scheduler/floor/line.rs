@@ -1,9 +1,9 @@
 //! Conversations coming, going, and standing elsewhere as time passes.
 
-use super::{AgentIx, ConversationKey, DemandIx, Floor, Place, Standing, WaitIx, Waiting};
+use super::{AgentIx, ConversationKey, DemandIx, Floor, Place, Standing, WaitIx, Waiting, hash};
 use crate::scheduler::{
     demand::{self, Demand},
-    service::{QueueService, QueueState},
+    service::QueueState,
     views::WaitingView,
 };
 
@@ -64,7 +64,7 @@ impl Floor {
     /// As [`put_waiting`](Self::put_waiting), for callers that have the numbers.
     pub fn put(&mut self, entry: Entry, now_ms: i64) {
         let key = entry.conversation.0;
-        let known = self.by_key.get(&key).copied();
+        let known = self.number(entry.conversation);
         let (ix, asked, expected_ms) = match known {
             Some(ix) => {
                 self.stand_nowhere(ix);
@@ -78,7 +78,10 @@ impl Floor {
                     self.waiting.push(None);
                     (self.waiting.len() - 1) as WaitIx
                 });
-                self.by_key.insert(key, ix);
+                // Looked up again only after it was filled below.
+                let waiting = &self.waiting;
+                let hash_of = |ix: &WaitIx| hash(waiting[*ix as usize].as_ref().map_or(0, |waiting| waiting.key));
+                self.by_key.insert_unique(hash(key), ix, hash_of);
                 (ix, None, self.expected_ms(entry.demand, now_ms))
             }
         };
@@ -110,7 +113,10 @@ impl Floor {
     /// A conversation waits no longer: it has an agent, or the customer has gone. What was asked for it stays in the
     /// overlay, because the agent may still be about to be reserved.
     pub fn remove_waiting(&mut self, conversation: ConversationKey) {
-        let Some(ix) = self.by_key.swap_remove(&conversation.0) else { return };
+        let waiting = &self.waiting;
+        let same = |ix: &WaitIx| waiting[*ix as usize].as_ref().is_some_and(|known| known.key == conversation.0);
+        let Ok(found) = self.by_key.find_entry(hash(conversation.0), same) else { return };
+        let (ix, _) = found.remove();
         self.stand_nowhere(ix);
         self.unname(ix);
         if let Some(gone) = self.waiting[ix as usize].take()
@@ -129,7 +135,7 @@ impl Floor {
 
     /// How many are ahead of a conversation in its demand's line; none where it is not in a line.
     pub fn position(&self, conversation: ConversationKey) -> Option<usize> {
-        let ix = *self.by_key.get(&conversation.0)?;
+        let ix = self.number(conversation)?;
         let waiting = self.waiting[ix as usize].as_ref()?;
         let line = &self.demands[waiting.demand as usize];
         (waiting.standing == Standing::Line).then(|| line.places.range(..waiting.place(ix)).count())
@@ -148,7 +154,7 @@ impl Floor {
             .map(|line| line.places.len())
             .sum();
         let ahead = position.max(ahead_elsewhere.min(self.line_lengths(queue)).saturating_sub(1));
-        self.service.get(&queue)?.expected_ms(ahead, now_ms).map(|ms| ms / 1_000.0)
+        self.queue_states[queue as usize].service.expected_ms(ahead, now_ms).map(|ms| ms / 1_000.0)
     }
 
     /// What people may want to know of a queue.
@@ -157,7 +163,7 @@ impl Floor {
         let lines: Vec<_> = self.demands.iter().filter(|line| Some(line.demand.queue) == number).collect();
         let waiting: usize = lines.iter().map(|line| line.places.len()).sum();
         let oldest = lines.iter().flat_map(|line| &line.places).map(|place| place.since_ms).min();
-        let service = number.and_then(|number| self.service.get(&number));
+        let service = number.and_then(|number| self.queue_states.get(number as usize)).map(|known| &known.service);
         let target = self.settings.rules(queue).target;
         QueueState {
             waiting: waiting as u32,
@@ -169,8 +175,13 @@ impl Floor {
     }
 
     pub(super) fn find(&self, conversation: ConversationKey) -> Option<&Waiting> {
-        let ix = *self.by_key.get(&conversation.0)?;
-        self.waiting[ix as usize].as_ref()
+        self.waiting[self.number(conversation)? as usize].as_ref()
+    }
+
+    /// The place of a waiting conversation.
+    pub(super) fn number(&self, conversation: ConversationKey) -> Option<WaitIx> {
+        let same = |ix: &WaitIx| self.waiting[*ix as usize].as_ref().is_some_and(|known| known.key == conversation.0);
+        self.by_key.find(hash(conversation.0), same).copied()
     }
 
     fn line_lengths(&self, queue: u32) -> usize {
@@ -179,7 +190,7 @@ impl Floor {
 
     fn expected_ms(&self, demand: DemandIx, now_ms: i64) -> Option<f64> {
         let line = &self.demands[demand as usize];
-        let service = self.service.get(&line.demand.queue)?;
+        let service = &self.queue_states[line.demand.queue as usize].service;
         // With an agent free for it, it will not wait.
         if line.free > 0 { Some(0.0) } else { service.expected_ms(line.places.len(), now_ms) }
     }
@@ -191,7 +202,7 @@ impl Floor {
             for demand in 0..self.demands.len() {
                 self.demands[demand].arrivals *= by;
                 self.demands[demand].blocked *= by;
-                self.weigh_scarcity(demand);
+                self.weigh_need(demand);
             }
         }
         let weight = self.fade.weight(now_ms);
@@ -202,11 +213,7 @@ impl Floor {
             line.blocked += weight;
             self.blocked += weight;
         }
-        self.weigh_scarcity(demand as usize);
-    }
-
-    pub(super) fn queue_service(&mut self, queue: u32) -> &mut QueueService {
-        self.service.entry(queue).or_default()
+        self.weigh_need(demand as usize);
     }
 
     /// Puts all conversations that name an agent where they belong now that the agent has changed.
@@ -222,8 +229,7 @@ impl Floor {
         self.stand_nowhere(ix);
         let Some(waiting) = &self.waiting[ix as usize] else { return };
         let (base, since_ms) = (waiting.base, waiting.since_ms);
-        let queue = self.queues.name(self.demands[base as usize].demand.queue);
-        let rules = self.settings.rules(queue);
+        let rules = self.rules(self.demands[base as usize].demand.queue);
         let (steps, next_step) = demand::steps_after(rules, since_ms, now_ms);
         let raise: u8 = rules.relaxation[..steps].iter().fold(0, |sum, step| sum.saturating_add(step.raise));
         let demand = self.demand_after(base, steps);
@@ -255,7 +261,12 @@ impl Floor {
             }
             None => {
                 waiting.standing = Standing::Line;
-                self.demands[demand as usize].places.insert(place);
+                let line = &mut self.demands[demand as usize];
+                line.places.insert(place);
+                line.excluding += u32::from(!waiting.excluded.is_empty());
+                if line.head.is_none_or(|head| place < head) {
+                    line.head = Some(place);
+                }
             }
         }
         if !waiting.marked {
@@ -271,7 +282,12 @@ impl Floor {
         match std::mem::replace(&mut waiting.standing, Standing::Nowhere) {
             Standing::Nowhere => {}
             Standing::Line => {
-                self.demands[waiting.demand as usize].places.remove(&place);
+                let line = &mut self.demands[waiting.demand as usize];
+                line.places.remove(&place);
+                line.excluding -= u32::from(!waiting.excluded.is_empty());
+                if line.head == Some(place) {
+                    line.head = line.places.first().copied();
+                }
             }
             Standing::With(agent) => {
                 self.agents[agent as usize].own.remove(&place);
@@ -306,8 +322,8 @@ impl Floor {
             return known;
         }
         let mut demand = self.demands[base as usize].demand.clone();
-        let rules = self.settings.rules(self.queues.name(demand.queue)).relaxation.clone();
-        for step in &rules[..steps] {
+        let rules = self.rules(demand.queue).clone();
+        for step in &rules.relaxation[..steps] {
             demand = demand.relaxed(step, &mut self.skills, &mut self.queues);
         }
         let ix = self.demand_ix(demand);

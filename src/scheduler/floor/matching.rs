@@ -1,7 +1,7 @@
 //! The two questions: which conversation for an agent, which agent for a conversation.
 
-use super::{Agent, AgentIx, Concurrency, ConversationKey, Floor, Line, Link, Place, WaitIx, Waiting, power};
-use crate::scheduler::policy::Scores;
+use super::{Agent, AgentIx, Concurrency, ConversationKey, Floor, Line, Link, Place, WaitIx, power};
+use crate::scheduler::policy::{PolicyName, Scores};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -43,7 +43,7 @@ pub struct Pair<'a> {
     pub(super) agent: &'a Agent,
     link: Link,
     line: &'a Line,
-    pub(super) waiting: &'a Waiting,
+    pub(super) place: Place,
     now_ms: i64,
     draw: u64,
 }
@@ -81,7 +81,8 @@ impl Pair<'_> {
 
     /// 1 for the preferred agent, else the share of the wished skills that the agent has.
     pub fn preference(&self) -> f64 {
-        let preferred = self.waiting.preferred.is_some_and(|(agent, _)| agent == self.agent_ix);
+        let waiting = self.floor.waiting[self.place.waiting as usize].as_ref();
+        let preferred = waiting.and_then(|waiting| waiting.preferred).is_some_and(|(agent, _)| agent == self.agent_ix);
         if preferred { 1.0 } else { self.link.wished }
     }
 
@@ -97,12 +98,12 @@ impl Pair<'_> {
 
     /// How long the conversation has waited, in seconds.
     pub fn age_s(&self) -> f64 {
-        (self.now_ms - self.waiting.since_ms) as f64 / 1_000.0
+        (self.now_ms - self.place.since_ms) as f64 / 1_000.0
     }
 
     /// The conversation's priority, 0 to 10 and more after relaxation.
     pub fn priority(&self) -> f64 {
-        f64::from(self.waiting.priority)
+        f64::from(u8::MAX - self.place.urgency)
     }
 
     /// How many wait for the same.
@@ -172,6 +173,7 @@ impl Floor {
             }
             self.marked_agents.pop_front();
             self.agents[agent as usize].marked = false;
+            self.list_again(agent);
         }
         while let Some(&(ix, key)) = self.marked_waiting.front() {
             // The place may be somebody else's by now.
@@ -208,7 +210,7 @@ impl Floor {
         let waiting = self.waiting[ix as usize].as_ref()?;
         let link = *agent.link_to(waiting.demand)?;
         let line = &self.demands[waiting.demand as usize];
-        Some(Pair { floor: self, agent_ix, agent, link, line, waiting, now_ms, draw })
+        Some(Pair { floor: self, agent_ix, agent, link, line, place: waiting.place(ix), now_ms, draw })
     }
 
     /// The conversation that an agent should get.
@@ -223,14 +225,13 @@ impl Floor {
         if !agent.is_open() {
             return None;
         }
-        let leader = self.leader(agent_ix, now_ms)?;
-        let policy = self.demands[self.waiting[leader.waiting as usize].as_ref()?.demand as usize].policy;
+        let policy = self.leading_policy(agent_ix, now_ms)?;
         let mut best: Option<(Scores, Place)> = None;
-        for place in self.heads(agent_ix, now_ms) {
-            let Some(pair) = self.pair(agent_ix, place.waiting, now_ms, draw) else { continue };
-            if pair.line.policy != policy {
+        for (link, line, place) in self.heads(agent_ix, now_ms) {
+            if line.policy != policy {
                 continue;
             }
+            let pair = Pair { floor: self, agent_ix, agent, link: *link, line, place, now_ms, draw };
             let scores = policy.policy().conversation(&pair);
             if best.as_ref().is_none_or(|best| by_waiting((&scores, place), (&best.0, best.1)).is_lt()) {
                 best = Some((scores, place));
@@ -253,23 +254,28 @@ impl Floor {
     }
 
     /// The first in each line that fits an agent, those left out who may not go there.
-    pub(super) fn heads(&self, agent_ix: AgentIx, now_ms: i64) -> impl Iterator<Item = Place> {
+    pub(super) fn heads(&self, agent_ix: AgentIx, now_ms: i64) -> impl Iterator<Item = (&Link, &Line, Place)> {
         let agent = &self.agents[agent_ix as usize];
         let room = agent.room();
-        let lines = agent.links.iter().map(|link| &self.demands[link.demand as usize]);
-        lines.filter(move |line| !line.places.is_empty() && line.demand.weight <= room).filter_map(move |line| {
+        agent.links.iter().filter_map(move |link| {
+            let line = &self.demands[link.demand as usize];
+            let head = line.head.filter(|_| line.demand.weight <= room)?;
+            if line.excluding == 0 {
+                return Some((link, line, head));
+            }
             let allowed = |place: &&Place| {
                 let waiting = self.waiting[place.waiting as usize].as_ref();
                 waiting.is_some_and(|waiting| !waiting.excludes(agent_ix, now_ms))
             };
-            line.places.iter().find(allowed).copied()
+            line.places.iter().find(allowed).map(|place| (link, line, *place))
         })
     }
 
-    /// The head of all lines that fit an agent: its queue's policy decides, among the queues with the same policy.
-    /// Scores of different policies cannot be compared.
-    pub(super) fn leader(&self, agent_ix: AgentIx, now_ms: i64) -> Option<Place> {
-        self.heads(agent_ix, now_ms).min()
+    /// The policy that decides for an agent: that of the queue of the very first in all lines that fit. Scores of
+    /// different policies cannot be compared, so it decides among the lines with the same policy.
+    pub(super) fn leading_policy(&self, agent_ix: AgentIx, now_ms: i64) -> Option<PolicyName> {
+        let first = self.heads(agent_ix, now_ms).min_by(|a, b| a.2.cmp(&b.2));
+        first.map(|(_, line, _)| line.policy)
     }
 
     /// The agent who should get a conversation.
@@ -286,7 +292,7 @@ impl Floor {
             }
             super::Standing::Line => {}
         }
-        let policy = self.policy_of(waiting.demand);
+        let (policy, place) = (self.policy_of(waiting.demand), waiting.place(ix));
         let mut best: Option<(Scores, AgentIx)> = None;
         for &(agent_ix, number) in &line.agents[..line.free] {
             if waiting.excludes(agent_ix, now_ms) {
@@ -294,7 +300,7 @@ impl Floor {
             }
             let agent = &self.agents[agent_ix as usize];
             let link = agent.links[number as usize];
-            let pair = Pair { floor: self, agent_ix, agent, link, line, waiting, now_ms, draw };
+            let pair = Pair { floor: self, agent_ix, agent, link, line, place, now_ms, draw };
             let scores = policy.agent(&pair);
             let better =
                 |best: &(Scores, AgentIx)| by_agent((&scores, agent), (&best.0, &self.agents[best.1 as usize])).is_lt();

@@ -30,13 +30,12 @@ use super::{
     names::Names,
     policy::{Policy, PolicyName},
     service::{Fade, QueueService},
-    settings::Scheduling,
+    settings::{QueueRules, Scheduling},
     views::{AgentView, ConversationKey, Performance, Status},
 };
-use indexmap::IndexMap;
+use hashbrown::HashTable;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
     sync::Arc,
 };
 
@@ -47,25 +46,9 @@ pub type DemandIx = u32;
 /// Number of a place for a waiting conversation; used again when the conversation has gone.
 type WaitIx = u32;
 
-/// Keys are hashes already.
-#[derive(Debug, Clone, Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        // The multiplication is for keys that were counted up instead, as the simulator's.
-        self.0 = ((key >> 64) as u64 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
+/// Keys are hashes already; the multiplication is for keys that were counted up instead, as the simulator's.
+fn hash(key: u128) -> u64 {
+    ((key >> 64) as u64 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }
 
 /// One tenant's agents and waiting conversations.
@@ -83,14 +66,17 @@ pub struct Floor {
     relaxed: BTreeMap<(DemandIx, usize), DemandIx>,
     waiting: Vec<Option<Waiting>>,
     vacant: Vec<WaitIx>,
-    /// Never iterated: its order shows the history of removals.
-    by_key: IndexMap<u128, WaitIx, BuildHasherDefault<KeyHasher>>,
+    /// Places of waiting conversations by the hash of their key. Never iterated: its order shows what was removed.
+    by_key: HashTable<WaitIx>,
     /// When something about a conversation changes by itself, in ms.
     timers: BTreeSet<(i64, WaitIx)>,
     asked: BTreeMap<DecisionId, Ask>,
     marked_agents: VecDeque<AgentIx>,
     marked_waiting: VecDeque<(WaitIx, u128)>,
-    service: BTreeMap<u32, QueueService>,
+    /// By queue.
+    queue_states: Vec<QueueEntry>,
+    /// (1 + room) ^ -scarcity for small numbers: a power costs more than the rest of a decision.
+    scarcities: Vec<f64>,
     fade: Fade,
     /// Faded count of all arrivals.
     arrivals: f64,
@@ -99,6 +85,16 @@ pub struct Floor {
     /// Number of the last assignment.
     assignments: u64,
     sequence: u64,
+}
+
+/// Rooms with a ready power: more free slots for one demand are rare.
+const READY_POWERS: u32 = 512;
+
+/// A queue's rules, looked up once, and what it has done.
+#[derive(Debug, Clone)]
+struct QueueEntry {
+    rules: Arc<QueueRules>,
+    service: QueueService,
 }
 
 /// What a further conversation at once costs and brings, by the number that an agent has.
@@ -146,6 +142,9 @@ pub(super) struct Agent {
     /// Those of them that only this agent may get now.
     own: BTreeSet<Place>,
     marked: bool,
+    /// The room with which the agent stands in the lists. While the agent is marked it may differ from the true one:
+    /// who becomes free and gets the next conversation at once is in no list in between.
+    listed: u32,
 }
 
 /// A conversation that an agent has.
@@ -186,6 +185,10 @@ pub(super) struct Line {
     pub(super) demand: Demand,
     pub(super) policy: PolicyName,
     pub(super) places: BTreeSet<Place>,
+    /// First of the places, so that comparing heads looks at no tree.
+    pub(super) head: Option<Place>,
+    /// How many of the places exclude somebody.
+    pub(super) excluding: u32,
     /// Agents that fit, with the number of their link; those with room first.
     agents: Vec<(AgentIx, u32)>,
     free: usize,
@@ -197,8 +200,9 @@ pub(super) struct Line {
     arrivals: f64,
     /// Faded count of arrivals that found nobody free.
     blocked: f64,
-    /// What one free agent here is worth: need ÷ (1 + room) ^ scarcity, where need is arrivals × (their part that found
-    /// nobody free) ^ strain.
+    /// Arrivals × (their part that found nobody free) ^ strain.
+    need: f64,
+    /// What one free agent here is worth: need ÷ (1 + room) ^ scarcity.
     scarcity: f64,
 }
 
@@ -248,6 +252,14 @@ impl Waiting {
     }
 }
 
+impl Line {
+    /// Need or room have changed.
+    fn weigh(&mut self, scarcities: &[f64], exponent: f64) {
+        let ready = scarcities.get(self.room as usize).copied();
+        self.scarcity = self.need * ready.unwrap_or_else(|| power(1.0 + f64::from(self.room), -exponent));
+    }
+}
+
 impl Agent {
     fn new(id: Arc<str>) -> Self {
         // FNV-1a: the same everywhere and for ever.
@@ -270,6 +282,7 @@ impl Agent {
             naming: BTreeSet::new(),
             own: BTreeSet::new(),
             marked: false,
+            listed: 0,
         }
     }
 
@@ -297,6 +310,7 @@ impl Floor {
     pub fn new(settings: Scheduling) -> Self {
         Self {
             concurrency: Concurrency::new(&settings.concurrency),
+            scarcities: ready_powers(settings.weights.scarcity),
             fade: Fade::new(settings.demand_half_life_s),
             settings,
             skills: Names::default(),
@@ -309,12 +323,12 @@ impl Floor {
             relaxed: BTreeMap::new(),
             waiting: Vec::new(),
             vacant: Vec::new(),
-            by_key: IndexMap::default(),
+            by_key: HashTable::new(),
             timers: BTreeSet::new(),
             asked: BTreeMap::new(),
             marked_agents: VecDeque::new(),
             marked_waiting: VecDeque::new(),
-            service: BTreeMap::new(),
+            queue_states: Vec::new(),
             arrivals: 0.0,
             blocked: 0.0,
             assignments: 0,
@@ -330,14 +344,17 @@ impl Floor {
     /// Other settings hold from now on. Costs as much as feeding every conversation again.
     pub fn set_settings(&mut self, settings: Scheduling, now_ms: i64) {
         self.concurrency = Concurrency::new(&settings.concurrency);
+        self.scarcities = ready_powers(settings.weights.scarcity);
         self.fade.set_half_life(settings.demand_half_life_s);
         self.settings = settings;
         self.relaxed.clear();
-        for line in &mut self.demands {
-            line.policy = self.settings.rules(self.queues.name(line.demand.queue)).policy;
+        for (queue, known) in self.queue_states.iter_mut().enumerate() {
+            known.rules = Arc::new(self.settings.rules(self.queues.name(queue as u32)).clone());
         }
         for demand in 0..self.demands.len() {
-            self.weigh_scarcity(demand);
+            let queue = self.demands[demand].demand.queue;
+            self.demands[demand].policy = self.rules(queue).policy;
+            self.weigh_need(demand);
         }
         for ix in 0..self.waiting.len() {
             if self.waiting[ix].is_some() {
@@ -471,27 +488,32 @@ impl Floor {
         change(&mut agent.load);
         agent.used = agent.load.iter().map(|load| load.weight).sum();
         let after = agent.room();
-        if before == after {
-            return;
-        }
         if after > before {
             self.mark_agent(ix);
+        } else if !self.agents[ix as usize].marked {
+            self.list_again(ix);
         }
-        let agent = &self.agents[ix as usize];
-        if !agent.is_open() {
+    }
+
+    /// Moves an agent to where the agent's room belongs in the lists.
+    fn list_again(&mut self, ix: AgentIx) {
+        let agent = &mut self.agents[ix as usize];
+        let after = agent.room();
+        let before = std::mem::replace(&mut agent.listed, after);
+        if before == after || !agent.is_open() {
             return;
         }
-        for at in 0..agent.links.len() {
+        for at in 0..self.agents[ix as usize].links.len() {
             let link = self.agents[ix as usize].links[at];
             let line = &mut self.demands[link.demand as usize];
             let weight = line.demand.weight;
             line.room = line.room + after - before;
+            line.weigh(&self.scarcities, self.settings.weights.scarcity);
             match (before >= weight, after >= weight) {
                 (true, false) => self.set_free(link, false),
                 (false, true) => self.set_free(link, true),
                 _ => {}
             }
-            self.weigh_scarcity(link.demand as usize);
         }
     }
 
@@ -518,6 +540,8 @@ impl Floor {
     }
 
     fn enter_lists(&mut self, ix: AgentIx) {
+        let agent = &mut self.agents[ix as usize];
+        agent.listed = agent.room();
         self.count_in_lists(ix, true);
     }
 
@@ -526,7 +550,7 @@ impl Floor {
         if !agent.is_open() {
             return;
         }
-        let room = agent.room();
+        let room = agent.listed;
         for at in 0..agent.links.len() {
             let link = self.agents[ix as usize].links[at];
             let line = &mut self.demands[link.demand as usize];
@@ -537,10 +561,10 @@ impl Floor {
                 line.open -= 1;
                 line.room -= room;
             }
+            line.weigh(&self.scarcities, self.settings.weights.scarcity);
             if room >= line.demand.weight {
                 self.set_free(link, enter);
             }
-            self.weigh_scarcity(link.demand as usize);
         }
     }
 
@@ -598,25 +622,33 @@ impl Floor {
         if let Some(&ix) = self.demand_numbers.get(&demand) {
             return ix;
         }
+        while self.queue_states.len() <= demand.queue as usize {
+            let name = self.queues.name(self.queue_states.len() as u32);
+            let rules = Arc::new(self.settings.rules(name).clone());
+            self.queue_states.push(QueueEntry { rules, service: QueueService::default() });
+        }
         let ix = self.demands.len() as DemandIx;
         self.demand_numbers.insert(demand.clone(), ix);
         self.demands.push(Line {
-            policy: self.settings.rules(self.queues.name(demand.queue)).policy,
+            policy: self.rules(demand.queue).policy,
             demand,
             places: BTreeSet::new(),
+            head: None,
+            excluding: 0,
             agents: Vec::new(),
             free: 0,
             open: 0,
             room: 0,
             arrivals: 0.0,
             blocked: 0.0,
+            need: 0.0,
             scarcity: 0.0,
         });
         for agent in 0..self.agents.len() as AgentIx {
             let Some(link) = self.link(agent, ix) else { continue };
             let known = &self.agents[agent as usize];
             if known.is_open() {
-                let room = known.room();
+                let room = known.listed;
                 let line = &mut self.demands[ix as usize];
                 line.open += 1;
                 line.room += room;
@@ -628,13 +660,18 @@ impl Floor {
         ix
     }
 
-    fn weigh_scarcity(&mut self, demand: usize) {
+    /// Arrivals have changed.
+    fn weigh_need(&mut self, demand: usize) {
         let line = &mut self.demands[demand];
-        let weights = &self.settings.weights;
         // As if everybody had been met once by nobody free: no part is 0, and few cases say little.
         let strain = (line.blocked + 1.0) / (line.arrivals + 1.0);
-        line.scarcity =
-            line.arrivals * power(strain, weights.strain) / power(1.0 + f64::from(line.room), weights.scarcity);
+        line.need = line.arrivals * power(strain, self.settings.weights.strain);
+        line.weigh(&self.scarcities, self.settings.weights.scarcity);
+    }
+
+    /// The rules of a queue that a demand names.
+    fn rules(&self, queue: u32) -> &Arc<QueueRules> {
+        &self.queue_states[queue as usize].rules
     }
 
     fn mark_agent(&mut self, ix: AgentIx) {
@@ -650,12 +687,18 @@ impl Floor {
     }
 }
 
+fn ready_powers(scarcity: f64) -> Vec<f64> {
+    (0..READY_POWERS).map(|room| power(1.0 + f64::from(room), -scarcity)).collect()
+}
+
 /// `base ^ exponent`, quick for the exponents that settings usually have.
 pub(super) fn power(base: f64, exponent: f64) -> f64 {
     if exponent == 1.0 {
         base
-    } else if exponent == 0.0 {
+    } else if exponent == 0.0 || base == 1.0 {
         1.0
+    } else if exponent == 2.0 {
+        base * base
     } else if exponent == 0.5 {
         base.sqrt()
     } else {

@@ -34,15 +34,15 @@ pub struct Tuned {
 
 /// What is searched: exponents and factors. The age cap is a promise to customers, preference and priority are wishes of
 /// the tenant's: no simulation knows them.
-const TUNED: usize = 7;
+const TUNED: usize = 10;
 
 fn parts(weights: &mut Weights) -> [&mut f64; TUNED] {
-    let Weights { speed, gain, price, scarcity, queue, staff, age, .. } = weights;
-    [speed, gain, price, scarcity, queue, staff, age]
+    let Weights { speed, swiftness, gain, price, scarcity, strain, urgency, queue, staff, age, .. } = weights;
+    [speed, swiftness, gain, price, scarcity, strain, urgency, queue, staff, age]
 }
 
-/// How far the first round looks, in logarithms: one deviation is a factor of two.
-const FIRST_SPREAD: f64 = 0.7;
+/// How far the first round looks, in logarithms: one deviation is a factor of 1.6.
+const FIRST_SPREAD: f64 = 0.5;
 /// How much of the last round's centre and spread stays, so that one lucky round does not end the search.
 const INERTIA: f64 = 0.3;
 

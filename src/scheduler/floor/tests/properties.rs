@@ -273,14 +273,14 @@ impl World {
 
 /// The best of all eligible pairs that the question is about.
 fn naive(floor: &Floor, next: &Match, eligible: &[(u128, String)]) -> (ConversationKey, AgentIx) {
-    let waiting_ix = |key: u128| floor.by_key[&key];
+    let waiting_ix = |key: u128| floor.number(ConversationKey(key)).unwrap();
     match next.question {
         Question::WhichAgent => {
             let rivals = eligible.iter().filter(|(key, _)| *key == next.conversation.0);
             let best = rivals.map(|(key, name)| {
                 let ix = floor.agent_names.known(name).unwrap();
                 let pair = floor.pair(ix, waiting_ix(*key), next.now_ms, next.draw).unwrap();
-                (floor.policy_of(pair.waiting.demand).agent(&pair), ix)
+                (floor.policy_of(floor.waiting[pair.place.waiting as usize].as_ref().unwrap().demand).agent(&pair), ix)
             });
             let order = |a: &(_, AgentIx), b: &(_, AgentIx)| {
                 by_agent((&a.0, &floor.agents[a.1 as usize]), (&b.0, &floor.agents[b.1 as usize]))
@@ -320,17 +320,19 @@ fn check_indexes(floor: &Floor) {
         assert_eq!(fitting.clone().count(), line.agents.len());
         let open: Vec<_> = fitting.filter(|agent| agent.is_open()).collect();
         assert_eq!(open.len(), line.open as usize);
-        assert_eq!(open.iter().map(|agent| agent.room()).sum::<u32>(), line.room);
-        assert_eq!(open.iter().filter(|agent| agent.room() >= line.demand.weight).count(), line.free);
+        assert_eq!(line.head, line.places.first().copied());
+        assert_eq!(open.iter().map(|agent| agent.listed).sum::<u32>(), line.room);
+        assert_eq!(open.iter().filter(|agent| agent.listed >= line.demand.weight).count(), line.free);
         for (at, (agent, number)) in line.agents.iter().enumerate() {
             let agent = &floor.agents[*agent as usize];
             let link = agent.links[*number as usize];
             assert_eq!((link.demand as usize, link.at as usize), (ix, at));
-            let free = agent.is_open() && agent.room() >= line.demand.weight;
+            let free = agent.is_open() && agent.listed >= line.demand.weight;
             assert_eq!(at < line.free, free);
         }
     }
     for agent in &floor.agents {
+        assert!(agent.marked || agent.listed == agent.room());
         assert_eq!(agent.used, agent.load.iter().map(|load| load.weight).sum::<u32>());
     }
 }

@@ -1,0 +1,360 @@
+//! One scheduling decision with the update of all indexes, beside the same job on Redis: ZSETs per skill and a Lua script,
+//! as described for large customer services.
+//!
+//! The job: an agent becomes free, gets the conversation that fits best out of 100,000, and is busy again; a new
+//! conversation arrives, for which nobody is free. So the number of waiting conversations stays the same. Redis does both
+//! halves in one script call, calls are pipelined, nothing is written to disk: it is asked for its best.
+//!
+//! A second figure, without a peer: a conversation arrives while agents are free, and the best one is chosen.
+
+use crate::{
+    Result,
+    redis::{Client, Redis},
+    report::{Progress, rounded},
+};
+use clap::Args;
+use hdrhistogram::Histogram;
+use kefu::scheduler::{
+    floor::{AgentIx, Entry, Floor},
+    policy::PolicyName,
+    settings::{QueueRules, Scheduling},
+    simulator::random::Stream,
+    views::{AgentView, ConversationKey, Status, WaitingView},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Instant};
+
+/// How large the job is.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Agents
+    #[arg(long, default_value_t = 10_000)]
+    agents: u32,
+    /// Skills
+    #[arg(long, default_value_t = 200)]
+    skills: u32,
+    /// Skills of each agent
+    #[arg(long, default_value_t = 6)]
+    per_agent: u32,
+    /// Waiting conversations
+    #[arg(long, default_value_t = 100_000)]
+    waiting: u64,
+    /// Decisions that are measured
+    #[arg(long, default_value_t = 1_000_000)]
+    decisions: u64,
+    /// Decisions that Redis is measured on
+    #[arg(long, default_value_t = 200_000)]
+    redis_decisions: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            agents: 10_000,
+            skills: 200,
+            per_agent: 6,
+            waiting: 100_000,
+            decisions: 1_000_000,
+            redis_decisions: 200_000,
+        }
+    }
+}
+
+/// Calls of Redis on their way at once.
+const PIPELINE: u64 = 256;
+
+/// KEYS: lines of the agent's skills, then the line that somebody joins. ARGV: who joins, and when.
+const SCRIPT: &str = "\
+local best, from, since
+for i = 1, #KEYS - 1 do
+  local head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  if head[1] and (not since or tonumber(head[2]) < since) then
+    best, from, since = head[1], KEYS[i], tonumber(head[2])
+  end
+end
+if best then redis.call('ZREM', from, best) end
+redis.call('ZADD', KEYS[#KEYS], ARGV[2], ARGV[1])
+return best";
+
+/// The same agents and conversations for both.
+struct Job {
+    /// Skills of each agent.
+    agents: Vec<Vec<u32>>,
+    stream: Stream,
+    skills: u32,
+}
+
+impl Job {
+    fn new(options: &Options) -> Self {
+        let mut stream = Stream::new(1, 0);
+        let agents = (0..options.agents).map(|_| {
+            let mut skills: Vec<u32> = Vec::new();
+            while (skills.len() as u32) < options.per_agent.min(options.skills) {
+                let skill = (stream.bits() % u64::from(options.skills)) as u32;
+                if !skills.contains(&skill) {
+                    skills.push(skill);
+                }
+            }
+            skills
+        });
+        let agents = agents.collect();
+        Self { agents, stream, skills: options.skills }
+    }
+
+    fn skill(&mut self) -> u32 {
+        (self.stream.bits() % u64::from(self.skills)) as u32
+    }
+
+    fn agent(&mut self) -> AgentIx {
+        (self.stream.bits() % self.agents.len() as u64) as AgentIx
+    }
+}
+
+/// Measures both.
+pub fn run(options: &Options, progress: Progress) -> Result<Value> {
+    progress.say("kefu: building the floor");
+    let mut floor = Measured::new(options);
+    progress.say("kefu: an agent becomes free while all lines are long");
+    let (busy, busy_per_second) = floor.long_lines(options.decisions)?;
+    progress.say("kefu: a conversation arrives while agents are free");
+    let free = floor.free_agents(options)?;
+    progress.say("Redis: the same job");
+    let redis = Redis::start()?;
+    let redis_per_second = on_redis(&redis, options)?;
+    let ratio = busy_per_second / redis_per_second;
+    let (p50, p99) = (micros(&busy, 0.5), micros(&busy, 0.99));
+    Ok(json!({
+        "agents": options.agents, "skills": options.skills, "waiting": options.waiting,
+        "decision": figures(&busy),
+        "decision_with_free_agents": figures(&free),
+        "decisions_per_s": rounded(busy_per_second),
+        "redis": { "version": redis.version(), "decisions_per_s": rounded(redis_per_second), "pipeline": PIPELINE },
+        "ratio": rounded(ratio),
+        "goals": [
+            goal("scheduler: p50 of a decision, µs", p50, "<=", 1.0, p50 <= 1.0),
+            goal("scheduler: p99 of a decision, µs", p99, "<=", 10.0, p99 <= 10.0),
+            goal("scheduler: decisions/s ÷ Redis", ratio, ">=", 20.0, ratio >= 20.0),
+        ],
+    }))
+}
+
+fn goal(figure: &str, measured: f64, bound: &str, goal: f64, reached: bool) -> Value {
+    json!({ "figure": figure, "measured": rounded(measured), "bound": bound, "goal": goal, "reached": reached })
+}
+
+fn micros(histogram: &Histogram<u64>, part: f64) -> f64 {
+    histogram.value_at_quantile(part) as f64 / 1_000.0
+}
+
+fn figures(histogram: &Histogram<u64>) -> Value {
+    json!({
+        "p50_us": rounded(micros(histogram, 0.5)),
+        "p99_us": rounded(micros(histogram, 0.99)),
+        "p999_us": rounded(micros(histogram, 0.999)),
+        "max_us": rounded(histogram.max() as f64 / 1_000.0),
+    })
+}
+
+/// kefu's floor under the job.
+struct Measured {
+    floor: Floor,
+    job: Job,
+    /// What each skill's conversations ask for.
+    entries: Vec<Entry>,
+    /// The conversation that each agent has.
+    has: Vec<u128>,
+    keys: u128,
+    now_ms: i64,
+    decisions: u128,
+}
+
+impl Measured {
+    fn new(options: &Options) -> Self {
+        let default = QueueRules { policy: PolicyName::Index, ..QueueRules::default() };
+        let mut floor = Floor::new(Scheduling { default, ..Scheduling::default() });
+        let job = Job::new(options);
+        let name = |skill: u32| format!("skill-{skill}");
+        let entry = |skill| {
+            floor.entry(&WaitingView {
+                conversation: ConversationKey(0),
+                session: 1,
+                queue: "main".to_owned(),
+                channel: "cli".to_owned(),
+                priority: 0,
+                required: BTreeMap::from([(name(skill), 1)]),
+                wished: Default::default(),
+                language: None,
+                preferred: None,
+                wanted: None,
+                weight: 1,
+                since_ms: 0,
+                excluded: BTreeMap::new(),
+            })
+        };
+        let entries: Vec<Entry> = (0..options.skills).map(entry).collect();
+        let mut has = Vec::new();
+        for (number, skills) in job.agents.iter().enumerate() {
+            // Keys of conversations that never waited.
+            let key = u128::MAX - number as u128;
+            has.push(key);
+            floor.put_agent(
+                &AgentView {
+                    id: format!("agent-{number}"),
+                    status: Status::Available,
+                    online: true,
+                    skills: skills.iter().map(|skill| (name(*skill), 3)).collect(),
+                    performance: BTreeMap::new(),
+                    languages: Default::default(),
+                    queues: ["main".to_owned()].into(),
+                    slots: 1,
+                    load: [(ConversationKey(key), 1)].into(),
+                    idle_since_ms: Some(0),
+                },
+                0,
+            );
+        }
+        let mut measured = Self { floor, job, entries, has, keys: 0, now_ms: 0, decisions: 0 };
+        for _ in 0..options.waiting {
+            let skill = measured.job.skill();
+            measured.arrive(skill);
+        }
+        measured.pump();
+        measured
+    }
+
+    fn arrive(&mut self, skill: u32) {
+        self.keys += 1;
+        let mut entry = self.entries[skill as usize].clone();
+        entry.conversation = ConversationKey(self.keys.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c2b_1d7f_9a6d));
+        entry.since_ms = self.now_ms;
+        self.floor.put(entry, self.now_ms);
+    }
+
+    /// Asks, confirms and takes out of the line whatever can be matched.
+    fn pump(&mut self) -> u64 {
+        let mut matches = 0;
+        while let Some(matched) = self.floor.next(self.now_ms, 0) {
+            self.decisions += 1;
+            self.floor.reserve(&matched, self.decisions);
+            self.floor.confirm(self.decisions);
+            self.floor.remove_waiting(matched.conversation);
+            self.has[matched.agent as usize] = matched.conversation.0;
+            matches += 1;
+        }
+        matches
+    }
+
+    fn release(&mut self, agent: AgentIx) {
+        self.floor.release(agent, ConversationKey(self.has[agent as usize]), self.now_ms);
+    }
+
+    /// An agent becomes free, gets one of many; another one arrives, for which nobody is free.
+    fn long_lines(&mut self, decisions: u64) -> Result<(Histogram<u64>, f64)> {
+        let mut times = Histogram::new(3)?;
+        let (mut matched, mut sum_ns) = (0, 0);
+        for number in 0..decisions + decisions / 10 {
+            let (agent, skill) = (self.job.agent(), self.job.skill());
+            self.now_ms += 1;
+            let begun = Instant::now();
+            self.release(agent);
+            let found = self.pump();
+            self.arrive(skill);
+            let also = self.pump();
+            let ns = begun.elapsed().as_nanos() as u64;
+            // The first tenth warms up.
+            if number >= decisions / 10 {
+                times.record(ns)?;
+                sum_ns += ns;
+                matched += found + also;
+            }
+        }
+        if matched != decisions {
+            return Err(format!("{matched} matches in {decisions} decisions: the lines were not long enough").into());
+        }
+        Ok((times, decisions as f64 / (sum_ns as f64 / 1e9)))
+    }
+
+    /// A conversation arrives and one of the free agents gets it; somebody else becomes free.
+    fn free_agents(&mut self, options: &Options) -> Result<Histogram<u64>> {
+        // Everybody's line is worked off, then a tenth of the agents is free.
+        while self.floor.waiting_count() > 0 {
+            for agent in 0..options.agents {
+                self.release(agent);
+            }
+            self.pump();
+        }
+        let mut times = Histogram::new(3)?;
+        for agent in 0..options.agents {
+            self.release(agent);
+        }
+        self.pump();
+        let nine_tenths = u64::from(options.agents) * 9 / 10;
+        let mut busy: Vec<AgentIx> = Vec::new();
+        for number in 0..nine_tenths + options.decisions / 10 {
+            let skill = self.job.skill();
+            self.now_ms += 1;
+            let before = self.decisions;
+            let begun = Instant::now();
+            self.arrive(skill);
+            let Some(matched) = self.floor.next(self.now_ms, 0) else {
+                // Nobody with this skill is free: not what is measured here.
+                let gone = self.keys.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c2b_1d7f_9a6d);
+                self.floor.remove_waiting(ConversationKey(gone));
+                continue;
+            };
+            self.decisions = before + 1;
+            self.floor.reserve(&matched, self.decisions);
+            self.floor.confirm(self.decisions);
+            self.floor.remove_waiting(matched.conversation);
+            let ns = begun.elapsed().as_nanos() as u64;
+            self.has[matched.agent as usize] = matched.conversation.0;
+            busy.push(matched.agent);
+            if number >= nine_tenths {
+                times.record(ns)?;
+                let at = (self.job.stream.bits() % busy.len() as u64) as usize;
+                let agent = busy.swap_remove(at);
+                self.release(agent);
+                self.pump();
+            }
+        }
+        Ok(times)
+    }
+}
+
+fn on_redis(redis: &Redis, options: &Options) -> Result<f64> {
+    let mut client = Client::connect(redis)?;
+    let mut job = Job::new(options);
+    let line = |skill: u32| format!("q:{skill}");
+    let script = client.load(SCRIPT)?;
+    let mut keys = 0_u64;
+    for _ in 0..options.waiting {
+        let skill = job.skill();
+        keys += 1;
+        client.send(&["ZADD", &line(skill), &keys.to_string(), &format!("{keys:032x}")]);
+        if keys % PIPELINE == 0 {
+            client.flush(PIPELINE)?;
+        }
+    }
+    client.flush(options.waiting % PIPELINE)?;
+    let mut decisions = |count: u64| -> Result<f64> {
+        let begun = Instant::now();
+        let mut sent = 0;
+        while sent < count {
+            let batch = PIPELINE.min(count - sent);
+            for _ in 0..batch {
+                let (agent, skill) = (job.agent(), job.skill());
+                keys += 1;
+                let skills = &job.agents[agent as usize];
+                let mut call = vec!["EVALSHA".to_owned(), script.clone(), (skills.len() + 1).to_string()];
+                call.extend(skills.iter().map(|skill| line(*skill)));
+                call.extend([line(skill), format!("{keys:032x}"), keys.to_string()]);
+                client.send(&call);
+            }
+            client.flush(batch)?;
+            sent += batch;
+        }
+        Ok(count as f64 / begun.elapsed().as_secs_f64())
+    };
+    decisions(options.redis_decisions / 10)?;
+    decisions(options.redis_decisions)
+}
