@@ -56,6 +56,7 @@ impl Scheduling {
         let weights = &self.weights;
         let numbers = [
             ("weights.speed", weights.speed),
+            ("weights.swiftness", weights.swiftness),
             ("weights.gain", weights.gain),
             ("weights.price", weights.price),
             ("weights.scarcity", weights.scarcity),
