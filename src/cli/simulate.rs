@@ -6,11 +6,7 @@ use super::{
 };
 use crate::scheduler::{
     policy::{PolicyName, UnknownPolicy},
-    simulator::{
-        self, Outcome, Run, Scenario,
-        plot,
-        statistics::Estimate,
-    },
+    simulator::{self, Outcome, Run, Scenario, plot, statistics::Estimate},
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -125,7 +121,11 @@ pub(super) fn bar(length: u64, what: &str) -> ProgressBar {
 
 fn table(out: &mut Output, outcomes: &[Outcome]) -> Result<(), CliError> {
     let figure = |estimate: Estimate, factor: f64| {
-        let half = if estimate.half_width.is_finite() { format!("{:.2}", estimate.half_width * factor) } else { "?".to_owned() };
+        let half = if estimate.half_width.is_finite() {
+            format!("{:.2}", estimate.half_width * factor)
+        } else {
+            "?".to_owned()
+        };
         format!("{:.2} ± {half}", estimate.mean * factor)
     };
     let row = |outcome: &Outcome| {
@@ -149,14 +149,18 @@ fn table(out: &mut Output, outcomes: &[Outcome]) -> Result<(), CliError> {
     }
     out.table(["POLICY", "MEAN WAIT s", "P95 s", "ABANDONED %", "OCCUPANCY %"], &rows)?;
     if let [outcome] = outcomes {
-        let rows: Vec<[String; 4]> = outcome.by_skill.iter().map(|(name, skill)| {
-            [
-                name.clone(),
-                skill.arrivals.to_string(),
-                figure(skill.mean_wait_s, 1.0),
-                figure(skill.abandonment, 100.0),
-            ]
-        }).collect();
+        let rows: Vec<[String; 4]> = outcome
+            .by_skill
+            .iter()
+            .map(|(name, skill)| {
+                [
+                    name.clone(),
+                    skill.arrivals.to_string(),
+                    figure(skill.mean_wait_s, 1.0),
+                    figure(skill.abandonment, 100.0),
+                ]
+            })
+            .collect();
         out.line("")?;
         out.table(["SKILL", "ARRIVALS", "MEAN WAIT s", "ABANDONED %"], &rows)?;
     }

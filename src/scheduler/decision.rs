@@ -1,11 +1,6 @@
 //! Why a choice was made: goes into the committed offer, as JSON.
 
-use super::{
-    floor::Question,
-    policy::PolicyName,
-    settings::Weights,
-    views::ConversationKey,
-};
+use super::{floor::Question, policy::PolicyName, settings::Weights, views::ConversationKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -4,10 +4,7 @@
 //! mean had been seen first); old cases say less than new ones (a half-life, which is also how a skill without practice
 //! fades to the group's mean); below a stated number of cases nothing is said at all.
 
-use super::{
-    service::Faded,
-    views::Performance,
-};
+use super::{service::Faded, views::Performance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

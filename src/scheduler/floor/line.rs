@@ -169,9 +169,7 @@ impl Floor {
             waiting: waiting as u32,
             oldest_s: oldest.map(|since| (now_ms - since) as f64 / 1_000.0),
             service_level: target.and(service).and_then(|service| service.level(now_ms)),
-            estimated_wait_s: service
-                .and_then(|service| service.expected_ms(waiting, now_ms))
-                .map(|ms| ms / 1_000.0),
+            estimated_wait_s: service.and_then(|service| service.expected_ms(waiting, now_ms)).map(|ms| ms / 1_000.0),
             estimate_error_s: service.and_then(|service| service.error_ms(now_ms)).map(|ms| ms / 1_000.0),
         }
     }

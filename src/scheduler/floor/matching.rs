@@ -302,9 +302,8 @@ impl Floor {
             let link = agent.links[number as usize];
             let pair = Pair { floor: self, agent_ix, agent, link, line, place, now_ms, draw };
             let scores = policy.agent(&pair);
-            let better = |best: &(Scores, AgentIx)| {
-                by_agent((&scores, agent), (&best.0, &self.agents[best.1 as usize])).is_lt()
-            };
+            let better =
+                |best: &(Scores, AgentIx)| by_agent((&scores, agent), (&best.0, &self.agents[best.1 as usize])).is_lt();
             if best.as_ref().is_none_or(better) {
                 best = Some((scores, agent_ix));
             }

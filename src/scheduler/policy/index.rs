@@ -28,7 +28,8 @@ impl Policy for Index {
         let weights = pair.weights();
         let age_s = pair.age_s();
         let speed = power(pair.speed(), weights.swiftness);
-        let pressure = power(pair.queue_length(), weights.queue) * power(pair.strain(), weights.urgency) / power(pair.staff().max(1.0), weights.staff);
+        let pressure = power(pair.queue_length(), weights.queue) * power(pair.strain(), weights.urgency)
+            / power(pair.staff().max(1.0), weights.staff);
         let capped = if age_s >= weights.age_cap_s { PAST_THE_CAP + age_s } else { 0.0 };
         let priority = weights.priority * pair.priority();
         Scores([speed * pressure, speed * weights.age * age_s / 60.0, priority, capped])

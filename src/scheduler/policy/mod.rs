@@ -136,7 +136,9 @@ impl fmt::Display for PolicyName {
 
 /// There is no policy of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no policy {0:?}; there are: random, round-robin, longest-idle, least-loaded, score-4321, score-523, fastest-gcmu, index")]
+#[error(
+    "there is no policy {0:?}; there are: random, round-robin, longest-idle, least-loaded, score-4321, score-523, fastest-gcmu, index"
+)]
 pub struct UnknownPolicy(String);
 
 impl FromStr for PolicyName {

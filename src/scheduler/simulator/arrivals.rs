@@ -119,9 +119,8 @@ fn spread(csv: &str, step_s: f64, stream: &mut Stream) -> Result<Vec<f64>, BadSc
     let mut times = Vec::new();
     for (interval, line) in lines.enumerate() {
         let cell = line.split(',').nth(column).unwrap_or_default().trim();
-        let count: f64 = cell
-            .parse()
-            .map_err(|_| BadScenario::Content(format!("row {}: {cell:?} is no count", interval + 2)))?;
+        let count: f64 =
+            cell.parse().map_err(|_| BadScenario::Content(format!("row {}: {cell:?} is no count", interval + 2)))?;
         for _ in 0..count.max(0.0) as u64 {
             times.push((interval as f64 + stream.unit()) * step_s);
         }

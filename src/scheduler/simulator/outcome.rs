@@ -212,7 +212,9 @@ fn closed_form(run: &Run<'_>) -> Option<Theory> {
     if !plain || group.slots != 1 || group.shift_h.is_some() {
         return None;
     }
-    let Duration::Exponential { mean_s: work_s } = demand.work.as_ref().or(scenario.work.as_ref())? else { return None };
+    let Duration::Exponential { mean_s: work_s } = demand.work.as_ref().or(scenario.work.as_ref())? else {
+        return None;
+    };
     match demand.patience.as_ref().or(scenario.patience.as_ref()) {
         None => Some(theory::erlang_c(scenario.rate_per_s, *work_s, group.count)),
         Some(Duration::Exponential { mean_s }) => {

@@ -80,7 +80,10 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduler::{policy::PolicyName, simulator::{Run, Scenario, run}};
+    use crate::scheduler::{
+        policy::PolicyName,
+        simulator::{Run, Scenario, run},
+    };
 
     #[test]
     fn a_picture_has_a_bar_for_every_policy() {

@@ -211,7 +211,9 @@ impl Scenario {
             return wrong("rate_per_s must be above 0, unless [counts] is given");
         }
         if self.profile.as_ref().is_some_and(|profile| {
-            profile.step_s <= 0.0 || profile.factors.iter().sum::<f64>() <= 0.0 || profile.factors.iter().any(|f| *f < 0.0)
+            profile.step_s <= 0.0
+                || profile.factors.iter().sum::<f64>() <= 0.0
+                || profile.factors.iter().any(|f| *f < 0.0)
         }) {
             return wrong("a profile needs a step above 0 s and factors that are not all 0");
         }

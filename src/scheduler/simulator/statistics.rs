@@ -60,7 +60,8 @@ pub fn student_99(freedom: f64) -> f64 {
         y = a * y * y;
         y = if y > 0.002 { y.exp_m1() } else { 0.5 * y * y + y };
     } else {
-        y = ((1.0 / (((freedom + 6.0) / (freedom * y) - 0.089 * d - 0.822) * (freedom + 2.0) * 3.0) + 0.5 / (freedom + 4.0))
+        y = ((1.0 / (((freedom + 6.0) / (freedom * y) - 0.089 * d - 0.822) * (freedom + 2.0) * 3.0)
+            + 0.5 / (freedom + 4.0))
             * y
             - 1.0)
             * (freedom + 1.0)
@@ -93,8 +94,7 @@ impl Default for Histogram {
 impl Histogram {
     /// One more, in seconds.
     pub fn add(&mut self, wait_s: f64) {
-        let bucket =
-            if wait_s <= SMALLEST_S { 0 } else { 1 + ((wait_s / SMALLEST_S).log2() * PER_OCTAVE) as usize };
+        let bucket = if wait_s <= SMALLEST_S { 0 } else { 1 + ((wait_s / SMALLEST_S).log2() * PER_OCTAVE) as usize };
         self.counts[bucket.min(BUCKETS - 1)] += 1;
         self.all += 1;
     }
@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn students_t_is_the_tables() {
-        for (freedom, table) in [(1.0, 63.657), (2.0, 9.925), (4.0, 4.604), (9.0, 3.250), (39.0, 2.708), (99.0, 2.626)] {
+        for (freedom, table) in [(1.0, 63.657), (2.0, 9.925), (4.0, 4.604), (9.0, 3.250), (39.0, 2.708), (99.0, 2.626)]
+        {
             assert!((student_99(freedom) - table).abs() < 0.003, "{freedom}: {}", student_99(freedom));
         }
     }

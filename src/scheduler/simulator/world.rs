@@ -90,7 +90,8 @@ impl Centre {
                     load: BTreeMap::new(),
                     idle_since_ms: Some(0),
                 };
-                let shifts = group.shift_h.map_or(Shifts::Always, |[from, to]| Shifts::Daily(from * 3_600.0, to * 3_600.0));
+                let shifts =
+                    group.shift_h.map_or(Shifts::Always, |[from, to]| Shifts::Daily(from * 3_600.0, to * 3_600.0));
                 staff.push(Staff { view, shifts });
             }
         }
@@ -210,8 +211,7 @@ impl<'a> World<'a> {
             floor.put_agent(&staff.view, 0);
         }
         let entry = |demand: &DemandSpec| {
-            let required =
-                demand.required.clone().unwrap_or_else(|| BTreeMap::from([(demand.name.clone(), 0)]));
+            let required = demand.required.clone().unwrap_or_else(|| BTreeMap::from([(demand.name.clone(), 0)]));
             floor.entry(&WaitingView {
                 conversation: ConversationKey(0),
                 session: 1,
@@ -249,8 +249,19 @@ impl<'a> World<'a> {
         let draws = Stream::new(run.seed, 5);
         let (guests, vacant, events) = (Vec::new(), Vec::new(), BinaryHeap::new());
         let mut world = Self {
-            floor, centre, entries, desks, concurrency, guests, vacant, events, draws, tally, arrivals,
-            decisions: 0, now_s: 0.0,
+            floor,
+            centre,
+            entries,
+            desks,
+            concurrency,
+            guests,
+            vacant,
+            events,
+            draws,
+            tally,
+            arrivals,
+            decisions: 0,
+            now_s: 0.0,
         };
         for agent in 0..world.desks.len() {
             world.first_shift(agent as AgentIx);

@@ -1,7 +1,10 @@
 //! Whatever happens: the same as a naive scan over the views.
 
 use super::*;
-use crate::scheduler::{floor::matching::{by_agent, by_waiting}, settings::Relaxation};
+use crate::scheduler::{
+    floor::matching::{by_agent, by_waiting},
+    settings::Relaxation,
+};
 use proptest::{collection, prelude::*, sample::select};
 
 const SKILLS: [&str; 3] = ["a", "b", "c"];
@@ -10,20 +13,51 @@ const NAMES: [&str; 5] = ["v", "w", "x", "y", "z"];
 /// Something that can happen.
 #[derive(Debug, Clone)]
 enum Step {
-    Agent { name: &'static str, skills: Vec<(&'static str, u8)>, slots: u32, status: Status, online: bool, also: bool },
-    Gone { name: &'static str },
-    Arrives { key: u128, required: Vec<(&'static str, u8)>, weight: u32, priority: u8, named: Option<(&'static str, bool)>, other: bool },
-    Excludes { key: u128, name: &'static str, for_ms: i64 },
-    Leaves { key: u128 },
-    Released { at: usize },
-    Undone { at: usize },
-    Confirmed { at: usize },
-    Passes { ms: i64 },
+    Agent {
+        name: &'static str,
+        skills: Vec<(&'static str, u8)>,
+        slots: u32,
+        status: Status,
+        online: bool,
+        also: bool,
+    },
+    Gone {
+        name: &'static str,
+    },
+    Arrives {
+        key: u128,
+        required: Vec<(&'static str, u8)>,
+        weight: u32,
+        priority: u8,
+        named: Option<(&'static str, bool)>,
+        other: bool,
+    },
+    Excludes {
+        key: u128,
+        name: &'static str,
+        for_ms: i64,
+    },
+    Leaves {
+        key: u128,
+    },
+    Released {
+        at: usize,
+    },
+    Undone {
+        at: usize,
+    },
+    Confirmed {
+        at: usize,
+    },
+    Passes {
+        ms: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let skills = || collection::vec((select(&SKILLS[..]), 0..=5_u8), 0..3);
-    let status = select(vec![Status::Available, Status::Available, Status::Available, Status::Away, Status::TransfersOnly]);
+    let status =
+        select(vec![Status::Available, Status::Available, Status::Available, Status::Away, Status::TransfersOnly]);
     let name = || select(&NAMES[..]);
     let key = || 1..12_u128;
     prop_oneof![
@@ -55,7 +89,12 @@ struct World {
 fn settings(policy: PolicyName) -> Scheduling {
     let relaxation = vec![
         Relaxation { after_s: 5.0, lower: 2, raise: 1, ..Relaxation::default() },
-        Relaxation { after_s: 10.0, drop: ["a".to_owned()].into(), also: ["other".to_owned()].into(), ..Relaxation::default() },
+        Relaxation {
+            after_s: 10.0,
+            drop: ["a".to_owned()].into(),
+            also: ["other".to_owned()].into(),
+            ..Relaxation::default()
+        },
     ];
     let default = QueueRules { policy, relaxation, ..QueueRules::default() };
     let other = QueueRules { policy: PolicyName::LongestIdle, ..QueueRules::default() };
@@ -69,8 +108,13 @@ fn settings(policy: PolicyName) -> Scheduling {
 
 impl World {
     fn free(&self, agent: &AgentView) -> i64 {
-        let asked = self.asked.values().filter(|(key, name, _)| *name == agent.id && !agent.load.contains_key(&ConversationKey(*key)));
-        i64::from(agent.slots) - agent.load.values().map(|w| i64::from(*w)).sum::<i64>() - asked.map(|ask| i64::from(ask.2)).sum::<i64>()
+        let asked = self
+            .asked
+            .values()
+            .filter(|(key, name, _)| *name == agent.id && !agent.load.contains_key(&ConversationKey(*key)));
+        i64::from(agent.slots)
+            - agent.load.values().map(|w| i64::from(*w)).sum::<i64>()
+            - asked.map(|ask| i64::from(ask.2)).sum::<i64>()
     }
 
     /// Whether the demand fits, with what has been relaxed by now.
@@ -134,7 +178,9 @@ impl World {
                 self.asked.retain(|_, ask| ask.1 != name);
             }
             Step::Arrives { key, required, weight, priority, named, other } => {
-                if self.asked.values().any(|ask| ask.0 == key) || self.agents.values().any(|a| a.load.contains_key(&ConversationKey(key))) {
+                if self.asked.values().any(|ask| ask.0 == key)
+                    || self.agents.values().any(|a| a.load.contains_key(&ConversationKey(key)))
+                {
                     return;
                 }
                 let mut view = conversation(key, &required, self.now_ms);
@@ -163,7 +209,8 @@ impl World {
                 self.waiting.remove(&key);
             }
             Step::Released { at } => {
-                let busy = self.agents.values_mut().filter_map(|agent| Some((agent.load.keys().next().copied()?, agent)));
+                let busy =
+                    self.agents.values_mut().filter_map(|agent| Some((agent.load.keys().next().copied()?, agent)));
                 if let Some((key, agent)) = busy.collect::<Vec<_>>().into_iter().nth(at) {
                     agent.load.remove(&key);
                     let ix = floor.agent_ix(&agent.id.clone());
@@ -210,7 +257,9 @@ impl World {
                 prop_assert_eq!(naive, (next.conversation, next.agent), "{:?}", next);
             }
             let decision = floor.explain(&next);
-            let best = decision.as_ref().map(|decision| (decision.candidates[0].agent.clone(), decision.candidates[0].conversation));
+            let best = decision
+                .as_ref()
+                .map(|decision| (decision.candidates[0].agent.clone(), decision.candidates[0].conversation));
             prop_assert_eq!(best, Some((name.clone(), next.conversation)));
             self.decisions += 1;
             floor.reserve(&next, self.decisions);
@@ -251,11 +300,13 @@ fn naive(floor: &Floor, next: &Match, eligible: &[(u128, String)]) -> (Conversat
             let leader = policy_of(places.iter().min().unwrap());
             // Inside of a line the order is fixed: a policy compares those who are first.
             let line_of = |place: &Place| floor.waiting[place.waiting as usize].as_ref().unwrap().demand;
-            let is_first = |place: &Place| places.iter().all(|other| line_of(other) != line_of(place) || place <= other);
-            let best = places.iter().copied().filter(is_first).filter(|place| policy_of(place) == leader).map(|place| {
-                let pair = floor.pair(next.agent, place.waiting, next.now_ms, next.draw).unwrap();
-                (leader.policy().conversation(&pair), place)
-            });
+            let is_first =
+                |place: &Place| places.iter().all(|other| line_of(other) != line_of(place) || place <= other);
+            let best =
+                places.iter().copied().filter(is_first).filter(|place| policy_of(place) == leader).map(|place| {
+                    let pair = floor.pair(next.agent, place.waiting, next.now_ms, next.draw).unwrap();
+                    (leader.policy().conversation(&pair), place)
+                });
             let best = best.min_by(|a, b| by_waiting((&a.0, a.1), (&b.0, b.1))).unwrap();
             (ConversationKey(best.1.key), next.agent)
         }

@@ -35,7 +35,11 @@ fn nobody_gets_what_does_not_fit() {
         agent("novice", &[("billing", 2)], 1),
         AgentView { queues: ["other".to_owned()].into(), ..agent("other", &[("billing", 5)], 1) },
         AgentView { languages: ["en".to_owned()].into(), ..agent("english", &[("billing", 5)], 1) },
-        AgentView { load: [(ConversationKey(9), 1)].into(), languages: ["zh".to_owned()].into(), ..agent("full", &[("billing", 5)], 1) },
+        AgentView {
+            load: [(ConversationKey(9), 1)].into(),
+            languages: ["zh".to_owned()].into(),
+            ..agent("full", &[("billing", 5)], 1)
+        },
     ];
     for other in &others {
         floor.put_agent(other, 0);
@@ -149,10 +153,7 @@ fn the_preferred_agent_is_waited_for_while_available_and_not_for_ever() {
 fn a_transfer_by_name_goes_to_that_agent_only_and_needs_no_skill() {
     let mut floor = floor(PolicyName::Index);
     floor.put_agent(&agent("bob", &[("billing", 5)], 1), 0);
-    floor.put_waiting(
-        &WaitingView { wanted: Some("ann".to_owned()), ..conversation(1, &[("billing", 1)], 0) },
-        0,
-    );
+    floor.put_waiting(&WaitingView { wanted: Some("ann".to_owned()), ..conversation(1, &[("billing", 1)], 0) }, 0);
     assert_eq!(pump(&mut floor, 1), []);
     floor.put_agent(&AgentView { status: Status::TransfersOnly, ..agent("ann", &[], 1) }, 2);
     assert_eq!(pump(&mut floor, 2), pairs(&[(1, "ann")]));
