@@ -3,7 +3,8 @@
 //! - [`throughput`]: messages per second and latency through a real `kefu serve`, beside [`raw`], which does the same
 //!   work on the bus without kefu;
 //! - [`memory`]: resident bytes per active and per passive conversation;
-//! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log.
+//! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
+//! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`].
 //!
 //! Shared: [`bus`] a nats-server with kefu's streams, [`engine`] a `kefu serve` on it, [`load`] the one load generator,
 //! [`process`] what the operating system says of a process, [`report`] what is printed.
@@ -15,7 +16,9 @@ mod memory;
 mod process;
 mod raw;
 mod rebuild;
+mod redis;
 mod report;
+mod scheduler;
 mod throughput;
 
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +64,8 @@ enum What {
     Memory(memory::Options),
     /// Commits per second from the log into an empty store, beside a mere reader of the log
     Rebuild(rebuild::Options),
+    /// One scheduling decision with its index update, beside the same job on Redis (needs redis-server on PATH)
+    Scheduler(scheduler::Options),
     /// All of them, with their defaults
     All,
     /// The bus work without kefu (a process of `throughput`)
@@ -95,12 +100,14 @@ async fn run(cli: Cli) -> Result<()> {
         What::Throughput(options) => vec![("throughput", throughput::run(&prepared(common).await?, options).await?)],
         What::Memory(options) => vec![("memory", memory::run(&prepared(common).await?, options).await?)],
         What::Rebuild(options) => vec![("rebuild", rebuild::run(&prepared(common).await?, options).await?)],
+        What::Scheduler(options) => vec![("scheduler", on_scheduler(common, options).await?)],
         What::All => {
             let world = prepared(common).await?;
             vec![
                 ("throughput", throughput::run(&world, Default::default()).await?),
                 ("memory", memory::run(&world, Default::default()).await?),
                 ("rebuild", rebuild::run(&world, Default::default()).await?),
+                ("scheduler", on_scheduler(common, Default::default()).await?),
             ]
         }
     };
@@ -115,7 +122,13 @@ async fn run(cli: Cli) -> Result<()> {
     Ok(())
 }
 
-/// What every benchmark needs.
+/// It computes and never waits, so it gets a thread of its own.
+async fn on_scheduler(common: &Common, options: scheduler::Options) -> Result<Value> {
+    let progress = report::Progress::new(!common.json);
+    tokio::task::spawn_blocking(move || scheduler::run(&options, progress)).await?
+}
+
+/// What every benchmark of the whole engine needs.
 struct World {
     kefu: PathBuf,
     dir: Option<PathBuf>,

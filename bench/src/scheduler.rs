@@ -331,7 +331,7 @@ fn on_redis(redis: &Redis, options: &Options) -> Result<f64> {
         let skill = job.skill();
         keys += 1;
         client.send(&["ZADD", &line(skill), &keys.to_string(), &format!("{keys:032x}")]);
-        if keys % PIPELINE == 0 {
+        if keys.is_multiple_of(PIPELINE) {
             client.flush(PIPELINE)?;
         }
     }

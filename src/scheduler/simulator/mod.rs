@@ -6,14 +6,14 @@
 //!
 //! The simulator may know the truth (who works how fast); a policy sees only what the floor would see in production.
 //!
-//! - [`scenario`]: the TOML file;
-//! - [`random`]: distributions;
-//! - [`arrivals`]: who comes when, generated or [`recorded`];
-//! - [`world`]: the events;
-//! - [`statistics`]: batch means, Student's t, quantiles;
-//! - [`outcome`]: what is reported; [`plot`] draws it;
-//! - [`theory`]: closed forms that tell whether the simulator is right;
-//! - [`tune`]: a search for weights.
+//! - [`scenario`][]: the TOML file;
+//! - [`random`][]: distributions;
+//! - [`arrivals`][]: who comes when, generated or [`recorded`];
+//! - [`world`][]: the events;
+//! - [`statistics`][]: batch means, Student's t, quantiles;
+//! - [`outcome`][]: what is reported; [`plot`] draws it;
+//! - [`theory`][]: closed forms that tell whether the simulator is right;
+//! - [`tune`][]: a search for weights.
 
 pub mod arrivals;
 pub mod outcome;

@@ -7,7 +7,7 @@ mod stories;
 use super::*;
 use crate::scheduler::{
     settings::{QueueRules, Scheduling},
-    views::{Preferred, WaitingView},
+    views::{AgentView, Preferred, WaitingView},
 };
 
 /// An available agent of the queue `main`.
