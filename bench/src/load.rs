@@ -269,7 +269,7 @@ impl Load {
     }
 }
 
-fn histogram() -> Result<Histogram<u64>> {
+pub fn histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, LONGEST_US, 3)?)
 }
 

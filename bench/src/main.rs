@@ -4,12 +4,14 @@
 //!   work on the bus without kefu;
 //! - [`memory`]: resident bytes per active and per passive conversation;
 //! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
+//! - [`dispatch`]: from hand-off to offer, and a burst;
 //! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`].
 //!
 //! Shared: [`bus`] a nats-server with kefu's streams, [`engine`] a `kefu serve` on it, [`load`] the one load generator,
 //! [`process`] what the operating system says of a process, [`report`] what is printed.
 
 mod bus;
+mod dispatch;
 mod engine;
 mod load;
 mod memory;
@@ -64,6 +66,8 @@ enum What {
     Memory(memory::Options),
     /// Commits per second from the log into an empty store, beside a mere reader of the log
     Rebuild(rebuild::Options),
+    /// Latency from hand-off to offer at a given rate, and a burst
+    Dispatch(dispatch::Options),
     /// One scheduling decision with its index update, beside the same job on Redis (needs redis-server on PATH)
     Scheduler(scheduler::Options),
     /// All of them, with their defaults
@@ -100,6 +104,7 @@ async fn run(cli: Cli) -> Result<()> {
         What::Throughput(options) => vec![("throughput", throughput::run(&prepared(common).await?, options).await?)],
         What::Memory(options) => vec![("memory", memory::run(&prepared(common).await?, options).await?)],
         What::Rebuild(options) => vec![("rebuild", rebuild::run(&prepared(common).await?, options).await?)],
+        What::Dispatch(options) => vec![("dispatch", dispatch::run(&prepared(common).await?, options).await?)],
         What::Scheduler(options) => vec![("scheduler", on_scheduler(common, options).await?)],
         What::All => {
             let world = prepared(common).await?;
@@ -107,6 +112,7 @@ async fn run(cli: Cli) -> Result<()> {
                 ("throughput", throughput::run(&world, Default::default()).await?),
                 ("memory", memory::run(&world, Default::default()).await?),
                 ("rebuild", rebuild::run(&world, Default::default()).await?),
+                ("dispatch", dispatch::run(&world, Default::default()).await?),
                 ("scheduler", on_scheduler(common, Default::default()).await?),
             ]
         }
