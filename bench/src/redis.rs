@@ -53,6 +53,11 @@ impl Redis {
         Ok(redis)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it says of itself.
     pub fn version(&self) -> &str {
         &self.version

@@ -206,25 +206,23 @@ impl Floor {
             return None;
         }
         let required = &line.demand.required;
-        let mut link =
-            Link { demand, at: line.agents.len() as u32, skill: 1.0, wished: 0.0, performance: Performance::default() };
+        let mut link = Link { demand, at: line.agents.len() as u32, skill: 1.0, wished: 0.0, speed: 1.0, quality: 1.0 };
         if !required.is_empty() {
-            let count = required.len() as f64;
-            let level = |skill| f64::from(agent.abilities.proficiency(skill).unwrap_or(0)) / 5.0;
-            link.skill = required.iter().map(|&(skill, _)| level(skill)).sum::<f64>() / count;
+            let mean = |of: &dyn Fn(u32) -> f64| {
+                (required.iter().map(|&(skill, _)| of(skill)).sum::<f64>() / required.len() as f64) as f32
+            };
             let known = |skill| {
                 let found = agent.performance.binary_search_by_key(&skill, |known| known.0);
                 found.map_or(Performance::default(), |at| agent.performance[at].1)
             };
-            link.performance = Performance {
-                speed: required.iter().map(|&(skill, _)| known(skill).speed).sum::<f64>() / count,
-                quality: required.iter().map(|&(skill, _)| known(skill).quality).sum::<f64>() / count,
-            };
+            link.skill = mean(&|skill| f64::from(agent.abilities.proficiency(skill).unwrap_or(0)) / 5.0);
+            link.speed = mean(&|skill| known(skill).speed);
+            link.quality = mean(&|skill| known(skill).quality);
         }
         let wished = &line.demand.wished;
         if !wished.is_empty() {
             let has = wished.iter().filter(|skill| agent.abilities.proficiency(**skill).is_some()).count();
-            link.wished = has as f64 / wished.len() as f64;
+            link.wished = has as f32 / wished.len() as f32;
         }
         line.agents.push((ix, agent.links.len() as u32));
         // Demands are linked in the order of their numbers, so the links stay sorted.

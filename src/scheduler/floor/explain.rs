@@ -163,12 +163,7 @@ impl Floor {
 
 fn candidate(pair: &Pair<'_>, scores: &Scores, names: &[&str]) -> Candidate {
     let parts = names.iter().zip(scores.0).map(|(name, part)| ((*name).to_owned(), part)).collect();
-    Candidate {
-        agent: pair.agent.id.to_string(),
-        conversation: ConversationKey(pair.place.key),
-        score: scores.total(),
-        parts,
-    }
+    Candidate { agent: pair.agent.id.to_string(), conversation: pair.conversation(), score: scores.total(), parts }
 }
 
 /// The candidate where a name decided, and no score.

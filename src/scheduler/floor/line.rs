@@ -271,7 +271,7 @@ impl Floor {
         }
         if !waiting.marked {
             waiting.marked = true;
-            self.marked_waiting.push_back((ix, place.key));
+            self.marked_waiting.push_back((ix, waiting.key));
         }
     }
 

@@ -49,9 +49,14 @@ pub struct Pair<'a> {
 }
 
 impl Pair<'_> {
+    /// The conversation.
+    pub fn conversation(&self) -> ConversationKey {
+        ConversationKey(self.floor.waiting[self.place.waiting as usize].as_ref().map_or(0, |waiting| waiting.key))
+    }
+
     /// Mean proficiency in the required skills, 0 to 1.
     pub fn skill(&self) -> f64 {
-        self.link.skill
+        f64::from(self.link.skill)
     }
 
     /// Part of the agent's slots that is taken, 0 to 1.
@@ -61,12 +66,12 @@ impl Pair<'_> {
 
     /// The agent's speed on this conversation, when working on it alone; 1 is the group's mean.
     pub fn speed(&self) -> f64 {
-        self.link.performance.speed
+        f64::from(self.link.speed)
     }
 
     /// The agent's ratings; 1 is the group's mean.
     pub fn quality(&self) -> f64 {
-        self.link.performance.quality
+        f64::from(self.link.quality)
     }
 
     /// Factor of the speed when the agent has this conversation as well.
@@ -83,7 +88,7 @@ impl Pair<'_> {
     pub fn preference(&self) -> f64 {
         let waiting = self.floor.waiting[self.place.waiting as usize].as_ref();
         let preferred = waiting.and_then(|waiting| waiting.preferred).is_some_and(|(agent, _)| agent == self.agent_ix);
-        if preferred { 1.0 } else { self.link.wished }
+        if preferred { 1.0 } else { f64::from(self.link.wished) }
     }
 
     /// For how long the agent's load has not shrunk, in seconds.

@@ -165,19 +165,21 @@ pub(super) struct Link {
     /// Where it is in the demand's list of agents.
     at: u32,
     /// Mean proficiency over the required skills, 0 to 1.
-    pub(super) skill: f64,
+    pub(super) skill: f32,
     /// Share of the wished skills that the agent has.
-    pub(super) wished: f64,
-    pub(super) performance: Performance,
+    pub(super) wished: f32,
+    pub(super) speed: f32,
+    pub(super) quality: f32,
 }
 
-/// Place in a line: most urgent first, then oldest, then by key.
+/// Place in a line: most urgent first, then oldest, then by key. Half of the key, which is as good as all of it, keeps
+/// lines small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     /// 255 minus priority.
     urgency: u8,
     since_ms: i64,
-    key: u128,
+    key: u64,
     waiting: WaitIx,
 }
 
@@ -250,7 +252,7 @@ impl Waiting {
     }
 
     fn place(&self, ix: WaitIx) -> Place {
-        Place { urgency: u8::MAX - self.priority, since_ms: self.since_ms, key: self.key, waiting: ix }
+        Place { urgency: u8::MAX - self.priority, since_ms: self.since_ms, key: self.key as u64, waiting: ix }
     }
 }
 

@@ -308,7 +308,7 @@ fn naive(floor: &Floor, next: &Match, eligible: &[(u128, String)]) -> (Conversat
                     (leader.policy().conversation(&pair), place)
                 });
             let best = best.min_by(|a, b| by_waiting((&a.0, a.1), (&b.0, b.1))).unwrap();
-            (ConversationKey(best.1.key), next.agent)
+            (ConversationKey(best.1.key.into()), next.agent)
         }
     }
 }
