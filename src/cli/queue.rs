@@ -13,7 +13,8 @@ Examples:
   kefu queue --json | jq -r 'select(.waiting > 10) | .queue'
 
 The policy, the target and what is given up after which time are in the settings document \"scheduling\":
-  kefu settings set scheduling '{\"default\": {\"policy\": \"longest-idle\"}}'")]
+  kefu settings set --document scheduling default.policy=longest-idle
+  kefu settings get --document scheduling --effective")]
 pub struct Queue {
     #[command(flatten)]
     tenant: TenantArg,

@@ -7,6 +7,7 @@ use super::{
     error::{CliError, Exit},
     values,
 };
+use crate::scheduler::Scheduling;
 use crate::{
     config::units,
     journal::Journal,
@@ -17,7 +18,8 @@ use kefu_events::{
     Actor, AggregateKind, Commit, V,
     query::name,
     settings::{
-        CHANNEL_DOCUMENT_PREFIX, DocumentVersion, SettingsCommand, SettingsEvent, TENANT_DOCUMENT, TenantSettings,
+        CHANNEL_DOCUMENT_PREFIX, DocumentVersion, SCHEDULING_DOCUMENT, SettingsCommand, SettingsEvent, TENANT_DOCUMENT,
+        TenantSettings,
     },
 };
 use serde::Deserialize;
@@ -56,6 +58,7 @@ A file replaces the document, unless --merge lays it over.
 Examples:
   kefu settings set texts.welcome=\"Good morning!\" bot.answer_deadline_s=5
   kefu settings set --channel web 'queues=[\"web\", \"sales\"]' --comment \"web has its own people\"
+  kefu settings set --document scheduling default.policy=longest-idle default.target.percent=80 default.target.within_s=20
   kefu settings set --file tenant.json
   kefu settings get --json | jq '.value.wrap_up_s = 30 | .value' | kefu settings set --file -")]
     Set {
@@ -100,13 +103,17 @@ pub struct DocumentArg {
     /// The document of this channel [default: the tenant's]
     #[arg(long, value_name = "CHANNEL", value_parser = units::token)]
     channel: Option<String>,
+    /// The document of this name, such as scheduling
+    #[arg(long, short, value_name = "NAME", value_parser = units::token, conflicts_with = "channel")]
+    document: Option<String>,
 }
 
 impl DocumentArg {
     fn name(&self) -> String {
-        match &self.channel {
-            Some(channel) => format!("{CHANNEL_DOCUMENT_PREFIX}{channel}"),
-            None => TENANT_DOCUMENT.to_owned(),
+        match (&self.channel, &self.document) {
+            (Some(channel), _) => format!("{CHANNEL_DOCUMENT_PREFIX}{channel}"),
+            (None, Some(document)) => document.clone(),
+            (None, None) => TENANT_DOCUMENT.to_owned(),
         }
     }
 }
@@ -146,7 +153,13 @@ impl Settings {
             Self::Get { document, effective, version, path } => {
                 let tenant = document.tenant.of(&client.config);
                 let value = if effective {
-                    effective_value(&client, &tenant, document.channel.as_deref()).await?
+                    match document.document.as_deref() {
+                        Some(SCHEDULING_DOCUMENT) => effective_scheduling(&client, &tenant).await?,
+                        Some(other) if other != TENANT_DOCUMENT => {
+                            return Err(CliError::usage(format!("{other:?} has no defaults: leave out --effective")));
+                        }
+                        _ => effective_value(&client, &tenant, document.channel.as_deref()).await?,
+                    }
                 } else {
                     one_version(&client, &tenant, &document.name(), version).await?
                 };
@@ -198,6 +211,13 @@ async fn one_version(client: &Client, tenant: &str, name: &str, version: Option<
     let Some(wanted) = version else { return Ok(document.value()) };
     let found = document.history.into_iter().find(|version| version.document_version == wanted);
     Ok(found.ok_or_else(|| not_found(format!("{name} has no version {wanted}, or it is too old")))?.value)
+}
+
+async fn effective_scheduling(client: &Client, tenant: &str) -> Result<Value, CliError> {
+    let asked = json!({ "document": SCHEDULING_DOCUMENT });
+    let found: Option<Value> = client.find(tenant, name::SETTINGS, &asked).await?;
+    let set = found.map(|found| serde_json::from_value::<Scheduling>(found["value"].clone())).transpose()?;
+    Ok(serde_json::to_value(set.unwrap_or_default())?)
 }
 
 async fn effective_value(client: &Client, tenant: &str, channel: Option<&str>) -> Result<Value, CliError> {

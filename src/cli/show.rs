@@ -130,9 +130,43 @@ fn describe(shown: &Shown, out: &Output) -> String {
 /// `{"active": {…}}` or `"…"`: its name, and what is in it.
 fn phase(phase: &Value) -> String {
     match phase.as_object().and_then(|fields| fields.iter().next()) {
-        Some((name, inner)) => format!("{name} {}", compact(inner)).trim_end().to_owned(),
+        Some((name, inner)) => format!("{name}{}", details(inner)),
         None => text(phase),
     }
+}
+
+/// What a phase holds, in words: of an offer, the place in the queue and the offer itself; of wrap-up, who and until when.
+fn details(inner: &Value) -> String {
+    let parts = match inner {
+        Value::Array(parts) => parts.iter().collect(),
+        one => vec![one],
+    };
+    let mut words = String::new();
+    for part in parts {
+        let Some(fields) = part.as_object() else {
+            words += &format!(", until {}", text(part));
+            continue;
+        };
+        let holder = fields.get("to").or_else(|| fields.get("holder")).unwrap_or(part);
+        for (before, value) in [
+            ("by", &holder["agent"]),
+            ("since", &part["since"]),
+            ("until", &part["deadline"]),
+            ("asking for", &part["collecting"]["field"]),
+            ("asked until", &part["asked"]["deadline"]),
+            ("snoozed until", &part["snoozed_until"]),
+        ] {
+            if !value.is_null() {
+                words += &format!(", {before} {}", text(value));
+            }
+        }
+        for (flag, word) in [("transferred", "transferred"), ("held", "on hold")] {
+            if part[flag] == true {
+                words += &format!(", {word}");
+            }
+        }
+    }
+    words
 }
 
 fn text(value: &Value) -> String {

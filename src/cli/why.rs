@@ -38,6 +38,14 @@ pub struct Why {
     all: bool,
 }
 
+/// What the log says of one conversation.
+#[derive(Debug, Default)]
+struct History {
+    decisions: Vec<Made>,
+    /// Who did not take it, how, and when.
+    declined: Vec<(String, &'static str, kefu_events::Timestamp)>,
+}
+
 /// A decision as the log holds it.
 #[derive(Debug, Serialize)]
 struct Made {
@@ -53,7 +61,7 @@ impl Why {
         let client = session.connect().await?;
         let tenant = self.tenant.of(&client.config);
         let key = &self.conversation.key;
-        let made = decisions(&client, &tenant, key).await?;
+        let History { decisions: made, declined } = history(&client, &tenant, key).await?;
         let asked = json!({ "conversation": key, "agent": self.agent });
         let now: Option<Value> = client.find(&tenant, name::WHY, &asked).await?;
         let shown = if self.all { &made[..] } else { made.last().map(std::slice::from_ref).unwrap_or_default() };
@@ -64,25 +72,38 @@ impl Why {
                 .hint("see where it is with `kefu show`; it is scheduled once it is queued"));
         }
         let value = json!({ "conversation": key, "decisions": shown, "now": now });
-        let text = describe(&session.out, shown, now.as_ref(), self.agent.as_deref());
+        let mut text = describe(&session.out, shown, now.as_ref(), self.agent.as_deref());
+        for (agent, how, at) in declined.iter().filter(|(agent, ..)| self.agent.as_ref().is_none_or(|one| one == agent))
+        {
+            text += &format!("\n{at}  {} {how}", plain(agent));
+        }
         session.out.result(&value, || text)
     }
 }
 
-async fn decisions(client: &Client, tenant: &str, key: &str) -> Result<Vec<Made>, CliError> {
+async fn history(client: &Client, tenant: &str, key: &str) -> Result<History, CliError> {
     let kind = KindOf::<Conversation>::boxed().kind();
     let subject = client.journal.subjects().events(tenant, kind.as_str(), key);
-    let mut made = Vec::new();
+    let mut history = History::default();
     for recorded in client.journal.history(&subject, 0).await? {
         let commit: Commit<ConversationEvent> =
             decode_commit(&recorded.payload).map_err(|error| CliError::failure(error.to_string()))?;
         for event in commit.events {
-            let ConversationEvent::OfferMade { agent, decision, .. } = event else { continue };
-            let decision = decision.and_then(|decision| serde_json::from_value(decision).ok());
-            made.push(Made { seq: recorded.seq, at: commit.at, agent, decision });
+            let (agent, how) = match event {
+                ConversationEvent::OfferMade { agent, decision, .. } => {
+                    let decision = decision.and_then(|decision| serde_json::from_value(decision).ok());
+                    history.decisions.push(Made { seq: recorded.seq, at: commit.at, agent, decision });
+                    continue;
+                }
+                ConversationEvent::OfferRejected { agent, .. } => (agent, "rejected it"),
+                ConversationEvent::OfferTimedOut { agent, .. } => (agent, "did not answer in time"),
+                ConversationEvent::OfferRescinded { agent, .. } => (agent, "lost the offer again"),
+                _ => continue,
+            };
+            history.declined.push((agent, how, commit.at));
         }
     }
-    Ok(made)
+    Ok(history)
 }
 
 fn describe(out: &Output, made: &[Made], now: Option<&Value>, agent: Option<&str>) -> String {
@@ -125,7 +146,7 @@ fn describe(out: &Output, made: &[Made], now: Option<&Value>, agent: Option<&str
             lines.push("  there are no agents: make some with `kefu agent add`".to_owned());
         }
     }
-    if let (Some(agent), Some(not)) = (agent, now["agent"].as_object()) {
+    if let (Some(agent), Some(not)) = (agent, now["agent"].as_object().filter(|not| not["answer"] != "not_waiting")) {
         let answer = match not.get("reason").and_then(Value::as_str) {
             Some(reason) => format!("{} could not: {}", plain(agent), reason.replace('_', " ")),
             None => format!("{}: {}", plain(agent), words(&not["answer"])),

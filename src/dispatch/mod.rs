@@ -16,10 +16,11 @@
 pub mod leader;
 
 use crate::{
-    aggregate::kind::to_json,
+    aggregate::{Tracked, kind::to_json},
     journal::{Journal, Lease, Outgoing},
     runtime::{metrics::METRICS, node::falls_to},
     scheduler::{ConversationKey, Scheduling},
+    settings,
     store::{ListChange, ListFeed, STAFF, Store, StoreError, WAITING, tenant_and_key},
 };
 use bytes::Bytes;
@@ -207,7 +208,7 @@ impl<J: Journal> Shell<J> {
         let mut add = |tenant: &str, change: Change| {
             if !floors.contains_key(tenant) {
                 let document = documents.document(tenant, SCHEDULING_DOCUMENT).cloned();
-                floors.insert(tenant.to_owned(), Leader::new(scheduling(document.as_deref())));
+                floors.insert(tenant.to_owned(), Leader::new(scheduling(&self.store, tenant, document.as_deref())));
                 self.settings.insert(tenant.to_owned(), document);
             }
             if let Some(leader) = floors.get_mut(tenant) {
@@ -237,7 +238,7 @@ impl<J: Journal> Shell<J> {
             let Some(read) = read(key, change.value.as_deref()) else { continue };
             if !floors.contains_key(tenant) {
                 let document = self.store.settings().document(tenant, SCHEDULING_DOCUMENT).cloned();
-                floors.insert(tenant.to_owned(), Leader::new(scheduling(document.as_deref())));
+                floors.insert(tenant.to_owned(), Leader::new(scheduling(&self.store, tenant, document.as_deref())));
                 self.settings.insert(tenant.to_owned(), document);
             }
             if let Some(leader) = floors.get_mut(tenant) {
@@ -261,7 +262,8 @@ impl<J: Journal> Shell<J> {
                 _ => false,
             };
             if !same {
-                leader.set_settings(scheduling(document.map(|document| &**document)), now_ms());
+                let scheduling = scheduling(&self.store, tenant, document.map(|document| &**document));
+                leader.set_settings(scheduling, now_ms());
                 self.settings.insert(tenant.clone(), document.cloned());
             }
         }
@@ -364,16 +366,18 @@ fn conversation_change(key: &str, value: Option<&[u8]>) -> Option<Change> {
     Some(Change::Conversation(key, entry))
 }
 
-/// What the document says. It was checked when it was set; one of another version that cannot be read is none.
-fn scheduling(document: Option<&Value>) -> Scheduling {
-    let read = document.map(|document| serde_json::from_value(document.clone()));
-    match read.transpose() {
-        Ok(scheduling) => scheduling.unwrap_or_default(),
-        Err(error) => {
-            tracing::error!(%error, "the scheduling settings cannot be read; the defaults hold");
-            Scheduling::default()
-        }
-    }
+/// What the document says, with its version. It was checked when it was set; one of another version of kefu that cannot be
+/// read is none.
+fn scheduling(store: &Store, tenant: &str, document: Option<&Value>) -> Scheduling {
+    let Some(document) = document else { return Scheduling::default() };
+    let mut scheduling = serde_json::from_value(document.clone()).unwrap_or_else(|error| {
+        tracing::error!(%error, tenant, "the scheduling settings cannot be read; the defaults hold");
+        Scheduling::default()
+    });
+    let snapshot = store.snapshot(tenant, AggregateKind::Settings, SCHEDULING_DOCUMENT).ok().flatten();
+    let tracked = snapshot.and_then(|snapshot| serde_json::from_slice::<Tracked<settings::State>>(&snapshot).ok());
+    scheduling.version = tracked.map_or(0, |tracked| tracked.state.document_version);
+    scheduling
 }
 
 fn command(tenant: &str, node: &str, order: &Order) -> Outgoing {
