@@ -7,6 +7,7 @@
 //!   machines, pure;
 //! - [`runtime`]: what drives them: one pure machine per partition ([`runtime::machine`]), its actor, the node's leases,
 //!   the projector, timers, queries;
+//! - [`routing`]: rules that say where a conversation goes, pure;
 //! - [`scheduler`]: who gets which conversation, pure, and a simulator of it; [`dispatch`]: its leaders, and what they
 //!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
@@ -25,6 +26,7 @@ pub mod conversation;
 pub mod dispatch;
 pub mod engine;
 pub mod journal;
+pub mod routing;
 pub mod runtime;
 pub mod scheduler;
 pub mod settings;

@@ -7,12 +7,13 @@
 use std::{fs, path::Path, process::Command};
 
 /// Code that only computes: it gets time, ids, randomness and look-ups as arguments.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "src/aggregate/",
     "src/conversation/",
     "src/contact/",
     "src/agent/",
     "src/settings/",
+    "src/routing/",
     "src/scheduler/",
     "src/reporting/metric",
 ];
@@ -21,12 +22,14 @@ const PURE: [&str; 7] = [
 const MACHINE: &str = "src/runtime/machine/";
 
 /// Who may name which crate. A name stands for all that begin with it.
-const CRATES: [(&str, &[&str]); 5] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("async_nats", &["src/journal/"]),
     ("rocksdb", &["src/store/"]),
     ("actix", &["src/runtime/", "src/bridge/"]),
     ("usearch", &["src/search/"]),
     ("tantivy", &["src/search/"]),
+    ("cel::", &["src/routing/"]),
+    ("chrono_tz", &["src/routing/"]),
 ];
 
 const MAX_LINES: usize = 600;

@@ -7,6 +7,7 @@
 //! - [`message`]: what customers send and receive;
 //! - [`envelope`]: commands, their results, and commits;
 //! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`]: the commands and events of each aggregate;
+//! - [`routing`]: where conversations go, as a settings document;
 //! - [`query`]: what can be asked, and how the answer looks;
 //! - [`upcast`]: how events of older versions stay readable;
 //! - [`schema`]: the generated JSON Schemas and the AsyncAPI document.
@@ -21,6 +22,7 @@ pub mod faq;
 pub mod key;
 pub mod message;
 pub mod query;
+pub mod routing;
 pub mod schema;
 pub mod settings;
 pub mod time;

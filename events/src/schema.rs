@@ -7,7 +7,7 @@ mod asyncapi;
 
 use crate::{
     AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, contact, conversation, envelope::Command,
-    faq::FaqEvent, query::QueryResponse, settings,
+    faq::FaqEvent, query::QueryResponse, routing, settings,
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         commit::<agent::AgentEvent>(Agent),
         commit::<FaqEvent>(Faq),
         commit::<settings::SettingsEvent>(Settings),
+        schema_of::<routing::RoutingSettings>("settings-routing", "Routing rules of a tenant"),
         ("settings-channel.json".to_owned(), channel_patch(&tenant.1)),
         tenant,
     ]

@@ -1,7 +1,7 @@
 //! A tenant's configuration: documents, each an aggregate, so that every change has an author and can be undone.
 //!
 //! The document `tenant` holds [`TenantSettings`]; `channel-<channel>` holds a JSON merge patch (RFC 7396) that is laid
-//! over it for one channel.
+//! over it for one channel; `routing` holds [`RoutingSettings`](crate::routing::RoutingSettings).
 
 use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
 use schemars::JsonSchema;
@@ -132,6 +132,12 @@ pub struct TenantSettings {
     pub satisfaction: SatisfactionSettings,
     /// Codes that a disposition may have; any, if empty.
     pub dispositions: Vec<String>,
+    /// IANA name of the tenant's time zone, such as `Asia/Shanghai`.
+    pub time_zone: String,
+    /// When somebody is there, in the tenant's time zone.
+    pub hours: BusinessHours,
+    /// What customers who ask for a person meet outside of these.
+    pub out_of_hours: OutOfHoursSettings,
     /// Attributes of contacts by which two contacts are taken for one person, such as `email`.
     pub merge_contacts_by: Vec<String>,
 }
@@ -209,6 +215,8 @@ pub enum CollectWhen {
     /// Before a person takes over.
     #[default]
     Handoff,
+    /// Before a person takes over, and only where a routing rule says so.
+    Rule,
 }
 
 /// What happens to silent customers, with the bot or with an agent who waits for them.
@@ -245,6 +253,52 @@ pub struct SatisfactionSettings {
     pub window_s: u32,
 }
 
+/// When somebody is there: per weekday, times from and to, such as `09:00-17:30`; `24:00` ends a day. With none on any
+/// weekday it is open always, but on holidays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BusinessHours {
+    /// On Mondays.
+    pub monday: Vec<String>,
+    /// On Tuesdays.
+    pub tuesday: Vec<String>,
+    /// On Wednesdays.
+    pub wednesday: Vec<String>,
+    /// On Thursdays.
+    pub thursday: Vec<String>,
+    /// On Fridays.
+    pub friday: Vec<String>,
+    /// On Saturdays.
+    pub saturday: Vec<String>,
+    /// On Sundays.
+    pub sunday: Vec<String>,
+    /// Dates, such as `2026-12-25`, on which nobody is there.
+    pub holidays: Vec<String>,
+}
+
+/// What customers who ask for a person meet outside of business hours.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutOfHoursSettings {
+    /// What happens.
+    pub action: OutOfHoursAction,
+    /// What they are told, by `message` and `close`.
+    pub text: String,
+}
+
+/// What happens to those who ask for a person outside of business hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutOfHoursAction {
+    /// They wait in the queue, as within business hours.
+    #[default]
+    Queue,
+    /// They are told the text in the place of `texts.handoff`, and wait in the queue.
+    Message,
+    /// They are told the text, and the session is closed.
+    Close,
+}
+
 impl Default for TenantSettings {
     fn default() -> Self {
         Self {
@@ -262,6 +316,9 @@ impl Default for TenantSettings {
             after_close: AfterCloseSettings::default(),
             satisfaction: SatisfactionSettings::default(),
             dispositions: Vec::new(),
+            time_zone: "UTC".to_owned(),
+            hours: BusinessHours::default(),
+            out_of_hours: OutOfHoursSettings::default(),
             merge_contacts_by: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ pub use tracked::{Cause, RECENT_CAUSES, Tracked};
 
 use kefu_events::{
     AggregateKind, CommandHeader, CommandRefused, Commit, Inbound, Outbound, Quarantined, Refusal, Timestamp,
-    settings::TenantSettings,
+    routing::RoutingSettings, settings::TenantSettings,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -55,6 +55,8 @@ pub struct TenantConfig {
     pub tenant: Arc<TenantSettings>,
     /// Channels with a document of their own, already laid over the tenant's.
     pub channels: BTreeMap<String, Arc<TenantSettings>>,
+    /// Where conversations go that name no queue.
+    pub routing: Arc<RoutingSettings>,
 }
 
 impl TenantConfig {

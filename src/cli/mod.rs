@@ -24,6 +24,7 @@ mod output;
 mod queue;
 mod rejected;
 mod replay;
+mod rules;
 mod scheduler;
 mod schema;
 mod send;
@@ -121,6 +122,8 @@ enum Command {
     Replay(replay::Replay),
     #[command(subcommand)]
     Settings(settings::Settings),
+    #[command(subcommand)]
+    Rules(rules::Rules),
     #[command(subcommand)]
     Tenant(tenant::Tenant),
     #[command(subcommand)]
@@ -228,6 +231,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Show(args) => args.run(session).await?,
         Command::Replay(args) => args.run(session).await?,
         Command::Settings(args) => args.run(session).await?,
+        Command::Rules(args) => args.run(session).await?,
         Command::Tenant(args) => args.run(session).await?,
         Command::Contact(args) => args.run(session).await?,
         Command::Agent(args) => args.run(session).await?,

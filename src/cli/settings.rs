@@ -67,7 +67,7 @@ Examples:
         /// Path and value
         #[arg(value_name = "PATH=VALUE", value_parser = values::pair, required_unless_present = "file", conflicts_with = "file")]
         values: Vec<(String, String)>,
-        /// All of the document, as JSON; - is stdin
+        /// All of the document, as JSON, or TOML where it is called *.toml; - is stdin
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         /// Lay the file over what is there
@@ -103,7 +103,7 @@ pub struct DocumentArg {
     /// The document of this channel [default: the tenant's]
     #[arg(long, value_name = "CHANNEL", value_parser = units::token)]
     channel: Option<String>,
-    /// The document of this name, such as scheduling
+    /// The document of this name, such as scheduling or routing
     #[arg(long, short, value_name = "NAME", value_parser = units::token, conflicts_with = "channel")]
     document: Option<String>,
 }
@@ -130,6 +130,13 @@ pub struct ChangeArgs {
     /// How long to wait for the result
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::duration)]
     timeout: Duration,
+}
+
+impl ChangeArgs {
+    /// Why, for the history.
+    pub(super) fn comment(&self) -> Option<String> {
+        self.comment.clone()
+    }
 }
 
 /// A document as the query gives it.
@@ -178,9 +185,7 @@ impl Settings {
                 };
                 let tenant = document.tenant.of(&client.config);
                 if dry_run {
-                    let before = get(&client, &tenant, &document.name()).await?.unwrap_or_default().value();
-                    let after = if merge { merge_patch(before.clone(), &value) } else { value };
-                    return print_changes(session, json!({ "dry_run": true }), &before, &after);
+                    return self::dry_run(session, &client, &tenant, &document.name(), value, merge).await;
                 }
                 let comment = change.comment.clone();
                 let command = SettingsCommand::Set { v: V, value, merge, comment };
@@ -250,12 +255,16 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, name| value.get(name))
 }
 
-fn read_file(path: &std::path::Path) -> Result<Value, CliError> {
+/// A document in a file: TOML where it is called so, else JSON.
+pub(super) fn read_file(path: &std::path::Path) -> Result<Value, CliError> {
     let text = if path.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())?
     } else {
         std::fs::read_to_string(path).map_err(|error| CliError::failure(format!("{}: {error}", path.display())))?
     };
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        return toml::from_str(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display())));
+    }
     serde_json::from_str(&text).map_err(|error| CliError::usage(format!("{} is no JSON: {error}", path.display())))
 }
 
@@ -290,8 +299,22 @@ fn join(patch: &mut Value, more: Value) {
     }
 }
 
+/// Prints what a change would change.
+pub(super) async fn dry_run(
+    session: &mut Session,
+    client: &Client,
+    tenant: &str,
+    document: &str,
+    value: Value,
+    merge: bool,
+) -> Result<(), CliError> {
+    let before = get(client, tenant, document).await?.unwrap_or_default().value();
+    let after = if merge { merge_patch(before.clone(), &value) } else { value };
+    print_changes(session, json!({ "dry_run": true }), &before, &after)
+}
+
 /// Sends a change, waits until it is in effect, and prints what it changed.
-async fn apply(
+pub(super) async fn apply(
     session: &mut Session,
     client: &Client,
     tenant: &str,

@@ -132,7 +132,7 @@ async fn list(session: &mut Session, client: &Client) -> Result<(), CliError> {
 }
 
 /// The names in a list of them, or of objects that have them as `field`.
-fn names(answer: &Value, field: &str) -> Vec<String> {
+pub(super) fn names(answer: &Value, field: &str) -> Vec<String> {
     let items = answer.as_array().or_else(|| answer["items"].as_array());
     let name = |item: &Value| item.as_str().or_else(|| item[field].as_str()).map(str::to_owned);
     items.map(|items| items.iter().filter_map(name).collect()).unwrap_or_default()

@@ -3,15 +3,16 @@
 use super::{
     state::{
         Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_GIVEN_UP,
-        MAX_LANGUAGE_CHARS, MAX_NAME_CHARS, MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_UNASKED, MAX_VALUE_CHARS,
-        Offer, Phase, Session, State, Unasked, Waiting, WantedRating,
+        MAX_KNOWN, MAX_KNOWN_CHARS, MAX_KNOWN_NAME_CHARS, MAX_LANGUAGE_CHARS, MAX_NAME_CHARS, MAX_QUESTION_CHARS,
+        MAX_RATEABLE_ANSWERS, MAX_SAID_CHARS, MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Session, State, Unasked,
+        Waiting, WantedRating,
     },
     words,
 };
 use crate::aggregate::CommitMeta;
 use kefu_events::{
     Content, Sender, Timestamp,
-    conversation::{ConversationEvent, Held, ReceivedMessage, RescindReason},
+    conversation::{ConversationEvent, HandoffReason, Held, ReceivedMessage, RescindReason},
 };
 use serde_json::{Map, Value};
 
@@ -78,7 +79,7 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
         | Event::AnswerGiven { .. }
         | Event::AnswerDeclined { .. }
         | Event::HandoffRequested { .. } => evolve_bot(session, event),
-        Event::Queued { queue, priority, agent, abandon_at, .. } => {
+        Event::Queued { queue, priority, agent, abandon_at, required, wished, .. } => {
             // After a rejected transfer it is queued again, and has waited since the first time.
             let (since, transferred) = match &session.phase {
                 Phase::Queued(waiting) => (waiting.since, waiting.transferred),
@@ -89,6 +90,8 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
             session.phase = Phase::Queued(Waiting { since, agent, abandon_at: *abandon_at, transferred });
             session.queue = Some(queue.clone());
             session.priority = *priority;
+            session.required.clone_from(required);
+            session.wished.clone_from(wished);
             session.awaited = None;
         }
         Event::OfferMade { offer, agent, reservation, deadline, .. } => {
@@ -170,9 +173,19 @@ fn evolve_bot(session: &mut Session, event: &ConversationEvent) {
             bot.unasked.clear();
             session.awaited = None;
         }
-        Event::AnswerGiven { .. } | Event::AnswerDeclined { .. } => bot.asked = None,
-        Event::HandoffRequested { queue, .. } => {
-            *bot = Bot { handoff: Some(Handoff { queue: queue.clone() }), ..Bot::default() };
+        Event::AnswerGiven { .. } => {
+            bot.asked = None;
+            bot.said.clear();
+            for message in &bot.unasked {
+                say(&mut bot.said, &message.text);
+            }
+        }
+        Event::AnswerDeclined { .. } => bot.asked = None,
+        Event::HandoffRequested { queue, reason, .. } => {
+            let before = bot.handoff.as_ref().is_some_and(|handoff| handoff.by_customer);
+            let by_customer = before || *reason == HandoffReason::CustomerAsked;
+            let handoff = Some(Handoff { queue: queue.clone(), by_customer });
+            *bot = Bot { handoff, said: std::mem::take(&mut bot.said), ..Bot::default() };
         }
         _ => {}
     }
@@ -197,6 +210,7 @@ fn received(state: &mut State, at: Timestamp, message: &ReceivedMessage) {
     state.last_sent_at = state.last_sent_at.max(message.sent_at.min(at));
     if !message.metadata.is_empty() {
         state.metadata = fingerprint(&message.metadata);
+        state.known = kept(&message.metadata);
         if let Some(Value::String(language)) = message.metadata.get("language") {
             state.language = Some(words::cut(language, MAX_LANGUAGE_CHARS).to_owned());
         }
@@ -209,13 +223,39 @@ fn received(state: &mut State, at: Timestamp, message: &ReceivedMessage) {
     session.customer_left = false;
     if let Phase::Bot(bot) = &mut session.phase
         && bot.collecting.is_none()
-        && bot.handoff.is_none()
-        && bot.unasked.len() < MAX_UNASKED
         && let Some(text) = words::readable(&message.content)
     {
-        let text = fitting(bot, text, None);
-        bot.unasked.push(Unasked { id: message.id.clone(), text, sent_at: message.sent_at });
+        say(&mut bot.said, text);
+        if bot.handoff.is_none() && bot.unasked.len() < MAX_UNASKED {
+            let text = fitting(bot, text, None);
+            bot.unasked.push(Unasked { id: message.id.clone(), text, sent_at: message.sent_at });
+        }
     }
+}
+
+/// Adds a text to what was said, as far as there is room.
+fn say(said: &mut String, text: &str) {
+    let room = MAX_SAID_CHARS.saturating_sub(said.chars().count());
+    if room > 1 {
+        if !said.is_empty() {
+            said.push('\n');
+        }
+        said.push_str(words::cut(text, room - 1));
+    }
+}
+
+/// As much of what a channel knows as is kept.
+fn kept(metadata: &Map<String, Value>) -> Map<String, Value> {
+    let fits = |name: &str| name.chars().count() <= MAX_KNOWN_NAME_CHARS;
+    let kept = metadata.iter().filter(|(name, _)| fits(name)).filter_map(|(name, value)| {
+        let value = match value {
+            Value::String(text) => words::cut(text, MAX_KNOWN_CHARS).into(),
+            Value::Number(_) | Value::Bool(_) => value.clone(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some((name.clone(), value))
+    });
+    kept.take(MAX_KNOWN).collect()
 }
 
 /// As much of a text as a question has room for, beside the other messages that it is made of.
@@ -241,6 +281,8 @@ fn opened(number: u32, opened_at: Timestamp) -> Session {
         collected: std::collections::BTreeMap::new(),
         queue: None,
         priority: 0,
+        required: std::collections::BTreeMap::new(),
+        wished: std::collections::BTreeSet::new(),
         served: false,
         declined: Vec::new(),
         customer_left: false,

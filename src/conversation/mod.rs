@@ -1,8 +1,8 @@
 //! Conversations: one thread of one channel, for ever, with its sessions. What a customer-service engine is about.
 //!
 //! Pure: given the state, an input, the settings and the time, what happens? In reading order: [`state`] (what is
-//! remembered), `decide/` (one function per command), `evolve`, `deadlines`, `effects`, `words` (reading what customers
-//! write). This folder may not know how agents are found and how many conversations they can take (an offer brings a
+//! remembered), `decide/` (one function per command), `evolve`, `deadlines`, `effects`, `route` (to which queue), `words`
+//! (reading what customers write). This folder may not know how agents are found and how many conversations they can take (an offer brings a
 //! reservation, which is given back when it is over, and that is all), where answers come from, what a contact or a
 //! setting is beyond its public type, or what any of this is stored in.
 //!
@@ -13,7 +13,7 @@
 //!     [*] --> bot: first message, or the next one after closed
 //!     bot --> bot: collect, ask, answer_given
 //!     bot --> queued: answer_declined, timed out, customer asks for a person, request_handoff, no bot
-//!     bot --> closed: customer left, silent after the prompt, close
+//!     bot --> closed: customer left, silent after the prompt, out of hours, close
 //!     queued --> offered: offer
 //!     queued --> queued: transfer (scheduler, operator)
 //!     queued --> bot: return_to_bot (operator)
@@ -73,6 +73,13 @@
 //! - Fields to collect `opening` are asked for before the first answer, also after a return to the bot; those for
 //!   `handoff` before the queue. A customer who is silent then is prompted like any other.
 //!
+//! **Queues**
+//! - Who names a queue gets it; else the tenant's rules decide, as they are at that moment, and `queued` says all that
+//!   followed from them. What a rule wants to be asked as well is asked before; the rules are then read again.
+//! - What rules require stays with the conversation while it goes from agent to agent in their queue; a transfer to another
+//!   queue, or to the bot, leaves it behind.
+//! - Out of hours, where nobody may wait, the session is closed at once, before anything is collected.
+//!
 //! **Agents**
 //! - Nobody but the agent concerned and operators (`system`) acts on an offered, active or wrapped-up conversation;
 //!   `not_yours` says who has it. Notes and tags are everybody's, in every phase.
@@ -96,12 +103,14 @@ mod deadlines;
 mod decide;
 mod effects;
 mod evolve;
+mod route;
 pub mod state;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use deadlines::timer;
+pub use route::destination;
 pub use state::State;
 
 use crate::aggregate::{Aggregate, CommitMeta, Context, Deadline, Effect, Input};
@@ -117,7 +126,7 @@ pub struct Conversation;
 
 impl Aggregate for Conversation {
     const KIND: AggregateKind = AggregateKind::Conversation;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     const TAKES_MESSAGES: bool = true;
 
     type State = State;

@@ -4,7 +4,8 @@
 
 use kefu_events::{Sender, Timestamp, conversation::CloseReason};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages that can wait for the answer to an earlier one, to be asked together next. More are in the log, for the
 /// agent, but not in the question: somebody who writes 17 messages in 3 seconds is not asking 17 things.
@@ -13,6 +14,15 @@ pub const MAX_UNASKED: usize = 16;
 pub const MAX_QUESTION_CHARS: usize = 4_000;
 /// Answers that can still be rated: the last ones.
 pub const MAX_RATEABLE_ANSWERS: usize = 8;
+/// Characters that are kept of what the customer said to the bot, for routing rules. Longer ones are cut, as questions are.
+pub const MAX_SAID_CHARS: usize = 2_000;
+/// Entries that are kept of what a channel knows beside a message, for routing rules: those that are a text, a number, or
+/// true or false.
+pub const MAX_KNOWN: usize = 20;
+/// Characters that such an entry's name may have; one with a longer name is not kept.
+pub const MAX_KNOWN_NAME_CHARS: usize = 64;
+/// Characters that are kept of such a text.
+pub const MAX_KNOWN_CHARS: usize = 200;
 /// Characters that are kept of a collected value.
 pub const MAX_VALUE_CHARS: usize = 1_000;
 /// Characters that are kept of a customer's name.
@@ -39,6 +49,9 @@ pub struct State {
     pub sender: Option<Sender>,
     /// Fingerprint of what the channel knew last beside the message, so that a change is noticed. 0: nothing yet.
     pub metadata: u64,
+    /// What the channel knew last beside a message, as much of it as is kept.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub known: Map<String, Value>,
     /// The customer's language, where the channel says it: `language` of what it knows beside the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
@@ -90,6 +103,12 @@ pub struct Session {
     /// The priority that it had there.
     #[serde(default)]
     pub priority: i32,
+    /// Skill → least proficiency that was asked of whoever takes it, by routing rules.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub required: BTreeMap<String, u8>,
+    /// Skills that they wished for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub wished: BTreeSet<String>,
     /// Whether an agent has taken part.
     #[serde(default)]
     pub served: bool,
@@ -130,6 +149,10 @@ pub struct Bot {
     /// Messages that have not been asked about, as they came.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unasked: Vec<Unasked>,
+    /// What the customer said since the session began, or since the last answer, but for what was asked for: at most
+    /// [`MAX_SAID_CHARS`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub said: String,
     /// What the customer is being asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collecting: Option<Collecting>,
@@ -175,6 +198,9 @@ pub struct Handoff {
     /// From which queue, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// The customer asked for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_customer: bool,
 }
 
 /// Somebody was asked and did not take it.
@@ -301,6 +327,11 @@ impl State {
     /// The open session's phase.
     pub fn phase(&self) -> Option<&Phase> {
         self.session.as_ref().map(|session| &session.phase)
+    }
+
+    /// Whether the bot has it and a person is wanted.
+    pub fn handed_off(&self) -> bool {
+        self.bot().is_some_and(|bot| bot.handoff.is_some())
     }
 
     pub(super) fn bot(&self) -> Option<&Bot> {

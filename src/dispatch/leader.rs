@@ -5,6 +5,7 @@
 //! became of it: reserved, refused, or nothing within [`ANSWER_MS`].
 
 use crate::{
+    routing::require,
     scheduler::{
         AgentView, ConversationKey, Floor, Scheduling, WaitingView,
         decision::{WhyNot, WhyWaiting},
@@ -312,14 +313,20 @@ fn waiting_view(
     let last = entry.last_agent.as_ref().filter(|_| rules.last_agent_s > 0.0);
     let preferred = last
         .map(|agent| Preferred { agent: agent.clone(), until_ms: since_ms + (rules.last_agent_s * 1_000.0) as i64 });
+    let (mut required, mut wished) = (rules.required.clone(), rules.wished.clone());
+    // Whoever hands it to one agent knows better than a rule what that agent can do.
+    if entry.agent.is_none() {
+        require(&mut required, &entry.required);
+        wished.extend(entry.wished.iter().cloned());
+    }
     WaitingView {
         conversation: key,
         session: entry.session,
         queue: entry.queue.clone(),
         channel: entry.channel.clone(),
         priority: entry.priority.clamp(0, 10) as u8,
-        required: rules.required.clone(),
-        wished: rules.wished.clone(),
+        required,
+        wished,
         language: entry.language.clone().filter(|_| rules.match_language),
         preferred,
         wanted: entry.agent.clone(),

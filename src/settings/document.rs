@@ -2,6 +2,7 @@
 
 use kefu_events::{
     key::{RESERVED_CHANNELS, is_token},
+    routing::ROUTING_DOCUMENT,
     settings::{CHANNEL_DOCUMENT_PREFIX, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
 };
 
@@ -18,6 +19,8 @@ pub enum Document<'a> {
     Channel(&'a str),
     /// How conversations find their agents.
     Scheduling,
+    /// To which queues they go.
+    Routing,
 }
 
 impl<'a> Document<'a> {
@@ -28,6 +31,9 @@ impl<'a> Document<'a> {
         }
         if name == SCHEDULING_DOCUMENT {
             return Some(Self::Scheduling);
+        }
+        if name == ROUTING_DOCUMENT {
+            return Some(Self::Routing);
         }
         let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
         (is_token(channel) && !RESERVED_CHANNELS.contains(&channel)).then_some(Self::Channel(channel))

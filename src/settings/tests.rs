@@ -109,6 +109,10 @@ fn refusals_name_the_path() {
         (json!({"collect": [{"field": "a", "prompt": ""}]}), "invalid: collect[0].prompt: has 0"),
         (json!({"collect": [{"field": "a", "prompt": "?", "ask": 1}]}), "invalid: collect[0].ask: unknown field"),
         (json!({"bot": {"handoff_words": ["human", " "]}}), "invalid: bot.handoff_words[1]: is blank"),
+        (json!({"time_zone": "Mars"}), "invalid: time_zone: \"Mars\" is no IANA time zone"),
+        (json!({"hours": {"monday": ["9-17"]}}), "invalid: hours.monday[0]: \"9-17\" is no time from and to"),
+        (json!({"hours": {"montag": []}}), "invalid: hours.montag: unknown field"),
+        (json!({"out_of_hours": {"action": "close"}}), "invalid: out_of_hours.text: has 0"),
         (json!([]), "invalid: $: a document is a JSON object"),
         (json!({"name": "x".repeat(70_000)}), "invalid: $: a document has at most"),
     ] {
@@ -184,6 +188,36 @@ fn the_demo_and_the_defaults_are_valid() {
     validate("tenant", &serde_json::to_value(TenantSettings::default()).unwrap()).unwrap();
     validate("tenant", &json!({})).unwrap();
     assert_eq!(CollectWhen::default(), CollectWhen::Handoff);
+}
+
+#[test]
+fn routing_rules_are_a_document_like_any_other() {
+    let rules = |queue: &str| json!({"rules": [{"name": "r", "when": "channel == 'web'", "then": {"queue": queue}}]});
+    let mut world = World::document("routing");
+    world.set(rules("sales")).unwrap();
+    world.set(rules("support")).unwrap();
+    world.asks(json!({"type": "rollback", "to": 1})).unwrap();
+    assert_eq!(world.state.value(), Some(&rules("sales")));
+    for (value, expected) in [
+        (json!({"rule": []}), "invalid: rule: unknown field"),
+        (json!({"rules": [{"name": "r", "then": {}}]}), "invalid: rules[0]: missing field `when`"),
+        (
+            json!({"rules": [{"name": "r", "when": "true", "then": {"required": {"a": -1}}}]}),
+            "invalid: rules[0].then.required.a: ",
+        ),
+        (
+            json!({"rules": [{"name": "r", "when": "tru", "then": {}}]}),
+            "invalid: rules[0].when (rule \"r\"), line 1, column 1: ",
+        ),
+    ] {
+        let refusal = World::refusal("routing", value);
+        assert!(refusal.starts_with(expected), "{refusal}\n{expected}");
+    }
+    let config = effective(&json!({}), &BTreeMap::from([("routing".to_owned(), rules("sales"))]));
+    assert_eq!(config.routing.rules[0].then.queue.as_deref(), Some("sales"));
+    let broken =
+        BTreeMap::from([("routing".to_owned(), json!({"rules": [{"name": "r", "when": "gone()", "then": {}}]}))]);
+    assert!(effective(&json!({}), &broken).routing.rules.is_empty(), "what this code cannot read counts as not set");
 }
 
 #[test]

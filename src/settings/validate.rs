@@ -1,15 +1,23 @@
 //! What a document may say.
 
 use super::{Document, merge_patch};
-use crate::scheduler::Scheduling;
-use kefu_events::{Refusal, key::is_token, settings::TenantSettings};
+use crate::{
+    routing::{self, Memory, hours},
+    scheduler::Scheduling,
+};
+use kefu_events::{
+    Refusal,
+    key::is_token,
+    routing::RoutingSettings,
+    settings::{OutOfHoursAction, TenantSettings},
+};
 use regex::{Regex, RegexBuilder};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt::{Debug, Display},
     ops::RangeInclusive,
-    sync::{LazyLock, PoisonError, RwLock},
 };
 
 /// Bytes of JSON that a document may have. The texts of a busy tenant are about 4 KiB.
@@ -38,8 +46,9 @@ const MONTH_S: u32 = 30 * DAY_S;
 /// `unknown_document`, or `invalid` with the path to what is wrong.
 pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
     let Some(document) = Document::named(name) else {
-        let message =
-            format!("there is no document {name:?}: there are \"tenant\", \"channel-<channel>\" and \"scheduling\"");
+        let message = format!(
+            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\" and \"routing\""
+        );
         return Err(Refusal::new("unknown_document", message));
     };
     if !value.is_object() {
@@ -55,6 +64,7 @@ pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
             tenant_settings(&merge_patch(defaults, value)).map(drop)
         }
         Document::Scheduling => scheduling(value),
+        Document::Routing => routing_rules(value),
     }
 }
 
@@ -63,31 +73,32 @@ fn scheduling(value: &Value) -> Result<(), Refusal> {
     scheduling.check().map_err(|(path, message)| invalid(&path, message))
 }
 
+fn routing_rules(value: &Value) -> Result<(), Refusal> {
+    let rules: RoutingSettings = deserialize(value)?;
+    routing::check(&rules).map_err(|wrong| Refusal::new("invalid", wrong.to_string()))
+}
+
+fn deserialize<T: DeserializeOwned>(value: &Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        invalid(if path == "." { "$" } else { &path }, error.inner())
+    })
+}
+
 /// Compiled patterns that are kept, at most; beyond that all are forgotten. Most tenants have one or none, and most of them
 /// take some kilobytes.
 const MAX_COMPILED: usize = 256;
 
 /// To compile a pattern takes a hundred times as long as all else that a message is decided by, and every answer of a customer
-/// needs it. Only a memory of a pure function: it cannot be seen in any result.
-static COMPILED: LazyLock<RwLock<BTreeMap<String, Regex>>> = LazyLock::new(RwLock::default);
+/// needs it.
+static COMPILED: Memory<Regex> = Memory::new(MAX_COMPILED);
 
 /// A pattern as it is matched: against the whole of an answer.
 ///
 /// # Errors
 /// It is no regular expression, or takes too much memory.
 pub fn compile_pattern(pattern: &str) -> Result<Regex, regex::Error> {
-    // An entry is set under the lock, so that a poisoned map is still whole.
-    let known = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(pattern).cloned();
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    let compiled = compile(pattern)?;
-    let mut all = COMPILED.write().unwrap_or_else(PoisonError::into_inner);
-    if all.len() >= MAX_COMPILED {
-        all.clear();
-    }
-    all.insert(pattern.to_owned(), compiled.clone());
-    Ok(compiled)
+    COMPILED.get(pattern, compile)
 }
 
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
@@ -102,15 +113,14 @@ fn invalid(path: &str, what: impl Display) -> Refusal {
 }
 
 fn tenant_settings(value: &Value) -> Result<TenantSettings, Refusal> {
-    let settings: TenantSettings = serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        invalid(if path == "." { "$" } else { &path }, error.inner())
-    })?;
+    let settings: TenantSettings = deserialize(value)?;
     chars("name", &settings.name, 0..=MAX_NAME_CHARS)?;
     texts(&settings)?;
     numbers(&settings)?;
     lists(&settings)?;
     collected_fields(&settings)?;
+    hours::check(&settings.time_zone, &settings.hours).map_err(|(path, message)| invalid(&path, message))?;
+    out_of_hours(&settings)?;
     Ok(settings)
 }
 
@@ -129,6 +139,11 @@ fn texts(settings: &TenantSettings) -> Result<(), Refusal> {
         chars(path, text, 0..=MAX_TEXT_CHARS)?;
     }
     Ok(())
+}
+
+fn out_of_hours(settings: &TenantSettings) -> Result<(), Refusal> {
+    let least = if settings.out_of_hours.action == OutOfHoursAction::Queue { 0 } else { 1 };
+    chars("out_of_hours.text", &settings.out_of_hours.text, least..=MAX_TEXT_CHARS)
 }
 
 fn numbers(settings: &TenantSettings) -> Result<(), Refusal> {

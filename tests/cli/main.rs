@@ -8,6 +8,7 @@ mod agent;
 mod conversation;
 mod program;
 mod rejected;
+mod rules;
 mod serving;
 mod settings;
 mod usage;

@@ -1,12 +1,15 @@
 //! What can have happened to a conversation.
 
-use super::{AnswerSource, CloseReason, HandoffReason, Held, NoAnswerReason, ReceivedMessage, RescindReason, Target};
+use super::{
+    AnswerSource, CloseReason, HandoffReason, Held, NoAnswerReason, ReceivedMessage, RescindReason, RuleError, Target,
+};
 use crate::{
     Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, message::DeliveryState,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What can have happened to a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -193,6 +196,18 @@ pub enum ConversationEvent {
         /// It is given up then, if nobody has taken it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         abandon_at: Option<Timestamp>,
+        /// Names of the routing rules that decided this, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+        /// Skill → least proficiency that an agent must have, beside what the queue requires.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        required: BTreeMap<String, u8>,
+        /// Skills that make an agent better suited, beside those of the queue.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        wished: BTreeSet<String>,
+        /// Routing rules that did not hold because something was wrong with them, and what.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rule_errors: Vec<RuleError>,
     },
     /// It was offered to an agent.
     OfferMade {

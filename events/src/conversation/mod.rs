@@ -98,6 +98,18 @@ pub enum CloseReason {
     CustomerLeft,
     /// Nobody had time for too long.
     Abandoned,
+    /// A person was asked for outside of business hours.
+    OutOfHours,
+}
+
+/// Something was wrong with a routing rule when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleError {
+    /// The rule's name.
+    pub rule: String,
+    /// What was wrong.
+    #[schemars(extend("x-personal" = true))]
+    pub error: String,
 }
 
 /// One knowledge-base entry or other text that an answer rests on.

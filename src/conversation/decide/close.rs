@@ -58,6 +58,7 @@ pub(super) fn end(step: &mut Step, reason: CloseReason) {
     match reason {
         CloseReason::Inactivity => step.say(|texts| &texts.inactivity_closed),
         CloseReason::Abandoned => step.say(|texts| &texts.abandoned),
+        CloseReason::OutOfHours => step.say_text(&step.settings.out_of_hours.text),
         CloseReason::WrappedUp | CloseReason::ClosedByAgent | CloseReason::CustomerLeft => {}
     }
     let Some(session) = &step.state.session else { return };
@@ -67,10 +68,10 @@ pub(super) fn end(step: &mut Step, reason: CloseReason) {
         None => (None, None),
     };
     step.emit(ConversationEvent::SessionClosed { v: V, session: number, reason, agent, reservation });
-    // Whoever has gone, or waited in vain, is not asked how it was.
+    // Whoever has gone, waited in vain or was sent away is not asked how it was.
     let asks = match reason {
         CloseReason::WrappedUp | CloseReason::ClosedByAgent | CloseReason::Inactivity => served && !left,
-        CloseReason::CustomerLeft | CloseReason::Abandoned => false,
+        CloseReason::CustomerLeft | CloseReason::Abandoned | CloseReason::OutOfHours => false,
     };
     if asks && step.settings.satisfaction.enabled {
         let deadline = step.after(step.settings.satisfaction.window_s);

@@ -14,6 +14,7 @@ mod rate;
 mod receive;
 mod refuse;
 mod reply;
+mod route;
 mod step;
 mod timer;
 mod transfer;

@@ -1,8 +1,8 @@
 //! Offers: made by the scheduler, ended here and nowhere else.
 
 use super::{
-    proceed,
     refuse::{check_agent, check_note, invalid, open_offer, wrong_state},
+    route::Place,
     step::Step,
 };
 use crate::conversation::state::{Active, Holder, MAX_NAME_CHARS, Offer, Phase, State, Waiting};
@@ -83,6 +83,10 @@ pub(in crate::conversation) fn set_aside(state: &State, quarantined: Quarantined
                 priority: session.priority,
                 agent: Some(holder.agent),
                 abandon_at: None,
+                rules: Vec::new(),
+                required: session.required.clone(),
+                wished: session.wished.clone(),
+                rule_errors: Vec::new(),
             });
         }
     }
@@ -195,9 +199,18 @@ pub(super) fn take_back(step: &mut Step, reason: RescindReason) {
 /// A conversation that waited for one agent, who does not take it, waits for anybody: else it would wait for ever.
 fn open_to_all(step: &mut Step, waiting: &Waiting) {
     if waiting.agent.is_some() {
-        let queue = step.state.session.as_ref().and_then(|session| session.queue.clone());
-        let queue = queue.unwrap_or_else(|| proceed::first_queue(step));
+        let Place { queue, required, wished, .. } = Place::as_before(step);
         let priority = step.state.session.as_ref().map_or(0, |session| session.priority);
-        step.emit(ConversationEvent::Queued { v: V, queue, priority, agent: None, abandon_at: waiting.abandon_at });
+        step.emit(ConversationEvent::Queued {
+            v: V,
+            queue,
+            priority,
+            agent: None,
+            abandon_at: waiting.abandon_at,
+            rules: Vec::new(),
+            required,
+            wished,
+            rule_errors: Vec::new(),
+        });
     }
 }

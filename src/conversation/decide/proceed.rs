@@ -1,6 +1,6 @@
 //! What the automatic part does next: collect, ask for an answer, hand off, or wait for the customer.
 
-use super::step::Step;
+use super::{route, step::Step};
 use crate::{
     conversation::state::{MAX_QUESTION_CHARS, Unasked},
     conversation::words,
@@ -20,18 +20,17 @@ pub(super) fn proceed(step: &mut Step) {
     let when = if handing_off { CollectWhen::Handoff } else { CollectWhen::Opening };
     if !handing_off && !heard {
         step.await_customer();
+    } else if handing_off && route::turned_away(step) {
+        // Whoever is sent away is not asked for anything before.
     } else if let Some(field) = next_field(step, when) {
         request(step, field, 1);
     } else if handing_off {
-        to_queue(step);
+        route::hand_over(step);
     } else if step.settings.bot.enabled {
         ask(step);
     } else {
         step.emit(ConversationEvent::HandoffRequested { v: V, reason: HandoffReason::NoBot, queue: None, note: None });
-        match next_field(step, CollectWhen::Handoff) {
-            Some(field) => request(step, field, 1),
-            None => to_queue(step),
-        }
+        proceed(step);
     }
 }
 
@@ -58,34 +57,13 @@ pub(super) fn answered(step: &mut Step, name: &str, attempt: u32, answer: Option
     }
 }
 
-/// Puts the conversation into its queue.
-pub(super) fn to_queue(step: &mut Step) {
-    let wanted = step.state.bot().and_then(|bot| bot.handoff.as_ref()).and_then(|handoff| handoff.queue.clone());
-    let queue = wanted.filter(|wanted| step.settings.queues.contains(wanted)).unwrap_or_else(|| first_queue(step));
-    step.say(|texts| &texts.handoff);
-    enqueue(step, queue, None);
-}
-
-/// Puts the conversation into this queue, for one agent only if one is named.
-pub(super) fn enqueue(step: &mut Step, queue: String, agent: Option<String>) {
-    let priority = step.state.session.as_ref().map_or(0, |session| session.priority);
-    let patience_s = step.settings.queue_abandon_s;
-    let abandon_at = (patience_s > 0).then(|| step.after(patience_s));
-    step.emit(ConversationEvent::Queued { v: V, queue, priority, agent, abandon_at });
-}
-
-/// Where conversations go that name no queue.
-pub(super) fn first_queue(step: &Step) -> String {
-    // The settings always name one; a document of older rules may not.
-    step.settings.queues.first().cloned().unwrap_or_else(|| "default".to_owned())
-}
-
 fn next_field<'s>(step: &Step<'s>, when: CollectWhen) -> Option<&'s CollectField> {
     let collected = &step.state.session.as_ref()?.collected;
     step.settings.collect.iter().find(|field| field.when == when && !collected.contains_key(&field.field))
 }
 
-fn request(step: &mut Step, field: &CollectField, attempt: u32) {
+/// Asks for a piece of information.
+pub(super) fn request(step: &mut Step, field: &CollectField, attempt: u32) {
     step.emit(ConversationEvent::InformationRequested { v: V, field: field.field.clone(), attempt });
     let retry = field.retry_prompt.as_ref().filter(|_| attempt > 1);
     step.say_text(retry.unwrap_or(&field.prompt));

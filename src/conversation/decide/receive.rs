@@ -1,6 +1,6 @@
 //! What a customer sends. Never refused: every message is in the log, whatever becomes of it.
 
-use super::{close, proceed, rate, step::Step};
+use super::{close, proceed, rate, route, step::Step};
 use crate::conversation::{
     evolve::fingerprint,
     state::{Collecting, Phase},
@@ -164,7 +164,7 @@ fn heard_by_bot(step: &mut Step, message: &Inbound) {
     {
         if bot.handoff.is_some() {
             // Asked twice: what is still to be collected is less important.
-            proceed::to_queue(step);
+            route::to_queue(step);
         } else {
             step.emit(ConversationEvent::HandoffRequested {
                 v: V,

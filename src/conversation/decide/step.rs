@@ -8,6 +8,7 @@ use kefu_events::{
     Actor, ActorKind, Author, Content, Timestamp, V,
     conversation::{ConversationCommand, ConversationEvent},
     key::contact_key,
+    routing::RoutingSettings,
     settings::{TenantSettings, Texts},
 };
 
@@ -17,6 +18,8 @@ pub(super) struct Step<'a> {
     pub state: State,
     /// How conversations on this channel run.
     pub settings: &'a TenantSettings,
+    /// Where they go that name no queue.
+    pub routing: &'a RoutingSettings,
     /// Who asks.
     pub actor: Actor,
     /// The time of the decision.
@@ -43,7 +46,8 @@ impl<'a> Step<'a> {
             commit_id: context.commit_id.to_owned(),
         };
         let settings = context.settings.for_channel(channel);
-        Self { state: state.clone(), settings, actor, now: context.now, meta, events: Vec::new(), made: 0 }
+        let routing = &*context.settings.routing;
+        Self { state: state.clone(), settings, routing, actor, now: context.now, meta, events: Vec::new(), made: 0 }
     }
 
     pub fn into_events(self) -> Vec<ConversationEvent> {

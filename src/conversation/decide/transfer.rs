@@ -3,6 +3,7 @@
 use super::{
     consult, offer, proceed,
     refuse::{active, check_agent, check_note, check_queue, invalid, only_the_holder, wrong_state},
+    route::{self, Place},
     step::Step,
 };
 use crate::conversation::state::Phase;
@@ -28,7 +29,7 @@ pub(super) fn request_handoff(step: &mut Step, queue: Option<&str>, note: Option
     step.emit(ConversationEvent::HandoffRequested { v: V, reason, queue, note });
     if again {
         // As for the customer: asked twice, what is still to be collected is less important.
-        proceed::to_queue(step);
+        route::to_queue(step);
     } else {
         proceed::proceed(step);
     }
@@ -45,14 +46,11 @@ pub(super) fn transfer(step: &mut Step, to: &Target, note: Option<&str>) -> Resu
         Some(Phase::Queued(_) | Phase::Offered(..)) => requeue(step, note)?,
         _ => leave_agent(step, to, note)?,
     }
-    let (queue, agent) = match to {
-        Target::Queue(queue) => (queue.clone(), None),
-        Target::Agent(agent) => {
-            let queue = step.state.session.as_ref().and_then(|session| session.queue.clone());
-            (queue.unwrap_or_else(|| proceed::first_queue(step)), Some(agent.clone()))
-        }
+    let place = match to {
+        Target::Queue(queue) => Place::named(queue.clone()),
+        Target::Agent(agent) => Place { agent: Some(agent.clone()), ..Place::as_before(step) },
     };
-    proceed::enqueue(step, queue, agent);
+    route::enqueue(step, place);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Given, when, then. Every commit that a test makes goes through JSON and back, and must mean the same afterwards.
 
 mod properties;
+mod routing;
 mod scenarios;
 mod table;
 

@@ -198,3 +198,23 @@ fn an_agent_who_is_removed_is_not_asked_and_what_was_asked_of_them_waits_again()
     world.agent("bob", 1);
     assert_eq!(world.asked(), ["bob for 1"]);
 }
+
+#[test]
+fn what_a_routing_rule_requires_is_required_beside_what_the_queue_does() {
+    let mut world = World::new(json!({"default": {"required": {"german": 2}}}));
+    for (agent, german, refunds) in [("ann", 5, 0), ("bob", 3, 1), ("cyd", 4, 2)] {
+        let skills = json!({"german": german, "refunds": refunds});
+        let entry = json!({"status": "available", "online": true, "queues": ["q"], "slots": 1, "skills": skills});
+        world.agents.insert(agent.to_owned(), serde_json::from_value(entry).unwrap());
+        world.show(agent);
+    }
+    world.waits(1, json!({"required": {"german": 4, "refunds": 2}}));
+    assert_eq!(world.asked(), ["cyd for 1"]);
+    world.waits(2, json!({"required": {"german": 1, "refunds": 1}}));
+    assert_eq!(world.asked(), ["bob for 2"], "the higher of the two holds: German 2");
+    world.waits(3, json!({"required": {"refunds": 2}}));
+    assert_eq!(world.asked().len(), 0);
+    // Whoever is named gets it, whatever a rule said of others.
+    world.waits(4, json!({"required": {"refunds": 2}, "agent": "ann", "transferred": true}));
+    assert_eq!(world.asked(), ["ann for 4"]);
+}

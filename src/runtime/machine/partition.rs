@@ -40,10 +40,12 @@ impl Held {
         Self { delivery, input, cause, set_aside, sent_again: false, attempt: 0 }
     }
 
-    /// The commit that it led to, as far as the aggregate remembers by itself.
+    /// The commit that it led to, as far as the aggregate remembers by itself. That it was set aside once says nothing
+    /// after the quarantine: even its sequence in the queue may be another copy's, if the queue lost its end.
     fn led_to(&self, cell: &dyn Cell) -> Option<u64> {
         let decided = cell.recent_seq_of(self.cause);
-        decided.or_else(|| if self.sent_again { None } else { cell.recent_seq_of(self.set_aside) })
+        let decide = self.sent_again || !cell.quarantined();
+        decided.or_else(|| if decide { None } else { cell.recent_seq_of(self.set_aside) })
     }
 }
 

@@ -13,10 +13,10 @@ use crate::{
 };
 use kefu_events::{Timestamp, key::contact_key};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module's text.
-pub const WAITING: List<Conversation> = List { name: "waiting", version: 1, entries };
+pub const WAITING: List<Conversation> = List { name: "waiting", version: 2, entries };
 
 /// A conversation that waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct WaitingEntry {
     pub queue: String,
     /// Higher is sooner.
     pub priority: i32,
+    /// Skill → least proficiency that routing rules require, beside the queue's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub required: BTreeMap<String, u8>,
+    /// Skills that they wish for, beside the queue's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub wished: BTreeSet<String>,
     /// Since when it waits for a person.
     pub since: Timestamp,
     /// Only this agent may have it.
@@ -70,6 +76,8 @@ impl WaitingEntry {
             channel: state.channel.clone(),
             queue: session.queue.clone().unwrap_or_default(),
             priority: session.priority,
+            required: session.required.clone(),
+            wished: session.wished.clone(),
             since: waiting.since,
             agent: waiting.agent.clone(),
             abandon_at: waiting.abandon_at,

@@ -228,6 +228,28 @@ fn effects_of_a_quarantine_are_published_by_the_next_owner_if_its_own_died() {
 }
 
 #[test]
+fn input_that_was_set_aside_is_decided_after_the_quarantine_though_its_copy_got_the_same_sequence() {
+    let mut bench = Bench::new();
+    bench.first_append();
+    let actions = bench.step(Happened::Appended(id(), Err(AppendError::Refused("too large".into()))));
+    let quarantine = appended(actions);
+    let mut lift: serde_json::Value = serde_json::from_slice(&quarantine).unwrap();
+    (lift["version"], lift["cause"]) = (json!(2), json!("lift"));
+    lift["events"] = json!([{"type": "quarantine_lifted", "v": 1}]);
+    let kind = KindOf::<Conversation>::boxed();
+    let mut cell = kind.fresh();
+    cell.apply(&kind.read(&quarantine).unwrap(), 1);
+    cell.apply(&kind.read(lift.to_string().as_bytes()).unwrap(), 2);
+    // The queue lost its end with a power failure, so the copy that was sent again has the sequence of the first one.
+    bench.take_over();
+    let delivery = bench.next(Queue::Inbox);
+    bench.step(delivery);
+    bench.step(Happened::Ready);
+    let actions = bench.step(Happened::Loaded(id(), Some(cell.snapshot())));
+    assert!(matches!(&actions[..], [Action::Append { expected: 2, .. }]), "{actions:?}");
+}
+
+#[test]
 fn redeliveries_before_readiness_are_held_once() {
     let mut bench = Bench::new();
     bench.send("m1");
