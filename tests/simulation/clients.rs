@@ -48,6 +48,11 @@ struct Operator {
 }
 
 impl Clients {
+    /// The list of rejected input ends here now.
+    pub fn forget_rejected_after(&mut self, last: u64) {
+        self.operator.seen = self.operator.seen.min(last);
+    }
+
     pub fn new(threads: Vec<VecDeque<Message>>, requests: VecDeque<Request>) -> Self {
         Self { threads, requests, ..Self::default() }
     }

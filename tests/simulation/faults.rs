@@ -117,8 +117,10 @@ impl World {
                 let to = to(self.bus.last_seq(stream));
                 self.bus.rollback(stream, to);
                 self.note(|| format!("power is lost: {stream:?} ends at {to}"));
-                if let Some(queue) = queue {
-                    self.ledger.queue_lost(queue, to);
+                match queue {
+                    Some(queue) => self.ledger.queue_lost(queue, to),
+                    // Whoever reads on after a place must notice that it is gone: others come there.
+                    None => self.clients.forget_rejected_after(self.bus.last_seq(MemoryStream::Rejected)),
                 }
                 self.bus.last_seq(MemoryStream::Events)
             }

@@ -6,7 +6,7 @@ use crate::{
         Cause, Context, TenantConfig,
         kind::{self, Cell, Decision, Kinds, ParsedInput, Poison},
     },
-    journal::{AppendError, Delivery, Outgoing},
+    journal::{AppendError, Delivery, Outgoing, Queue},
     runtime::{
         Env,
         intake::{self, Rejection, reason},
@@ -22,6 +22,9 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 
+/// So many rejected inputs are remembered: more than can be delivered again while their acks are on the way.
+const MAX_REJECTED: usize = 1_024;
+
 struct Held {
     delivery: Delivery,
     input: ParsedInput,
@@ -30,6 +33,8 @@ struct Held {
     set_aside: Cause,
     /// This is another copy than the one that the aggregate was set aside for: decide it.
     sent_again: bool,
+    /// It was not decided: its rejection is on the way.
+    rejected: bool,
     attempt: u32,
 }
 
@@ -37,7 +42,7 @@ impl Held {
     fn new(delivery: Delivery, input: ParsedInput) -> Self {
         let cause = Cause::of(&input.cause);
         let set_aside = Cause::of(&format!("{QUARANTINE}{}", input.cause));
-        Self { delivery, input, cause, set_aside, sent_again: false, attempt: 0 }
+        Self { delivery, input, cause, set_aside, sent_again: false, rejected: false, attempt: 0 }
     }
 
     /// The commit that it led to, as far as the aggregate remembers by itself. That it was set aside once says nothing
@@ -87,8 +92,9 @@ struct Slot {
     cell: Option<Box<dyn Cell>>,
     mailbox: VecDeque<Held>,
     phase: Phase,
-    /// What the next append expects, where it is not the cell's own sequence: 0 after the log was truncated past it.
-    truncated: bool,
+    /// The log was seen to begin here: an aggregate whose last commit lies before has none there, and the next append
+    /// expects none.
+    log_begins: u64,
     last: Last,
 }
 
@@ -104,6 +110,8 @@ pub struct Machine {
     /// Deliveries from before [`Happened::Ready`].
     early: VecDeque<Delivery>,
     strangers: Strangers,
+    /// The inputs that were rejected last, because their aggregate was set aside.
+    rejected: VecDeque<(Queue, u64)>,
     ready: bool,
     projected: u64,
     busy: usize,
@@ -123,6 +131,7 @@ impl Machine {
             awaiting: BTreeSet::new(),
             early: VecDeque::new(),
             strangers: Strangers::default(),
+            rejected: VecDeque::new(),
             ready: false,
             projected: 0,
             busy: 0,
@@ -178,7 +187,7 @@ impl Machine {
             Happened::Loaded(id, snapshot) => self.loaded(&id, snapshot.as_deref(), env, actions),
             Happened::LookedUp { id, seen, found } => self.looked_up(&id, seen, &found, env, actions),
             Happened::Appended(id, outcome) => self.appended(&id, outcome, env, actions),
-            Happened::LastRead(id, last, position) => self.last_read(&id, last.as_ref(), &position, actions),
+            Happened::LastRead(id, last, position) => self.last_read(&id, last.as_ref(), &position, env, actions),
             Happened::HistoryRead(id, commits) => self.history_read(&id, &commits, env, actions),
             Happened::Recalled(id, commit) => self.recalled(&id, commit.as_ref(), env, actions),
             Happened::Published(id) => self.published(&id, env, actions),
@@ -203,6 +212,12 @@ impl Machine {
     }
 
     fn route(&mut self, delivery: Delivery, env: &Env, actions: &mut Vec<Action>) {
+        if self.rejected.contains(&(delivery.queue, delivery.stream_seq)) {
+            // Delivered once more while its ack was on the way. No commit remembers it, and after a quarantine it would
+            // be decided though its message is gone from the queue.
+            actions.push(Action::Ack(delivery.ack));
+            return;
+        }
         if self.strangers.have(&delivery.tenant) {
             self.strangers.hold(delivery, actions); // Not past those that came before it.
         } else {
@@ -229,7 +244,7 @@ impl Machine {
             cell: None,
             mailbox: VecDeque::new(),
             phase: Phase::Idle { since: Timestamp::default() },
-            truncated: false,
+            log_begins: 0,
             last: Last::Settled,
         });
         // The same message again while it is still held: the server lost patience or an ack. One is enough, but the new
@@ -263,6 +278,13 @@ impl Machine {
             return;
         }
         let Some(cell) = &slot.cell else {
+            // What the log holds no more, the store must know.
+            let needed = slot.log_begins.saturating_sub(1);
+            if needed > self.projected {
+                slot.phase = Phase::AwaitingProjection;
+                self.awaiting.insert((needed, id.clone()));
+                return;
+            }
             slot.phase = Phase::Loading;
             actions.push(Action::Load(id.clone()));
             return;
@@ -367,8 +389,12 @@ impl Machine {
                 "the aggregate is set aside after a failed decision; mend the cause, then `kefu rejected retry`";
             let record = quarantine_record(id, &head.delivery, detail);
             self.counters.rejected += 1;
+            let result = head.input.command.as_ref().map(|command| refused_result(id, &command.id, detail));
             let mut all = vec![record];
-            all.extend(head.input.command.as_ref().map(|command| refused_result(id, &command.id, detail)));
+            all.extend(result);
+            if let Some(head) = slot.mailbox.front_mut() {
+                head.rejected = true;
+            }
             slot.phase = Phase::Publishing;
             actions.push(Action::Publish { id: id.clone(), outgoing: all });
             return;
@@ -408,7 +434,7 @@ impl Machine {
         }
         actions.push(Action::Append {
             id: id.clone(),
-            expected: if slot.truncated { 0 } else { cell.seq() },
+            expected: if cell.seq() < slot.log_begins { 0 } else { cell.seq() },
             payload: decision.payload.clone(),
             attempt: head.attempt,
         });
@@ -427,7 +453,6 @@ impl Machine {
             Ok(seq) => {
                 self.counters.commits += 1;
                 self.counters.refusals += u64::from(decision.commit.facts.refusal.is_some());
-                slot.truncated = false;
                 if let Some(cell) = &mut slot.cell {
                     cell.apply(&decision.commit, seq);
                 }
@@ -484,8 +509,9 @@ impl Machine {
         let never = never_published(commit, 0).is_some();
         let mut all = if never { Vec::new() } else { outgoing(commit, seq) };
         if commit.facts.cause.starts_with(QUARANTINE)
-            && let Some(head) = slot.mailbox.front()
+            && let Some(head) = slot.mailbox.front_mut()
         {
+            head.rejected = true;
             self.counters.rejected += 1;
             let detail = "this input could not be decided; its aggregate is set aside (see the commit for the error)";
             all.push(quarantine_record(id, &head.delivery, detail));
@@ -509,6 +535,12 @@ impl Machine {
     fn finish(&mut self, id: &AggregateId, env: &Env, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         if let Some(head) = slot.mailbox.pop_front() {
+            if head.rejected {
+                if self.rejected.len() == MAX_REJECTED {
+                    self.rejected.pop_front();
+                }
+                self.rejected.push_back((head.delivery.queue, head.delivery.stream_seq));
+            }
             actions.push(Action::Ack(head.delivery.ack));
         }
         self.begin(id, env, actions);

@@ -16,6 +16,7 @@ impl Machine {
         id: &AggregateId,
         last: Option<&Recorded>,
         position: &LogPosition,
+        env: &Env,
         actions: &mut Vec<Action>,
     ) {
         let Some(slot) = self.slots.get_mut(id) else { return };
@@ -42,8 +43,12 @@ impl Machine {
             // stored once only, whichever attempt arrives first.
             self.append(id, decision, actions);
         } else if last == 0 && position.first > known {
-            slot.truncated = true;
-            self.append(id, decision, actions);
+            // The log begins after what is known here. Whether that was the last one, the store knows: it has read all of
+            // what the log has given away.
+            slot.log_begins = position.first;
+            slot.cell = None;
+            slot.last = Last::Settled;
+            self.begin(id, env, actions);
         } else {
             self.stop(format!("{id}: the log went back: its last commit was {known} and is {last} now"), actions);
         }
@@ -101,7 +106,6 @@ impl Machine {
             slot.phase = Phase::CatchingUp { decision, at_least };
             return;
         }
-        slot.truncated = false;
         match ours {
             // It is in the log: by an append whose outcome was unknown, or because another owner was faster.
             Some((commit, seq)) => self.publish(id, &commit, seq, env, actions),

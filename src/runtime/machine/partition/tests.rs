@@ -250,6 +250,43 @@ fn input_that_was_set_aside_is_decided_after_the_quarantine_though_its_copy_got_
 }
 
 #[test]
+fn what_was_rejected_is_not_decided_after_the_quarantine_because_it_was_delivered_again_meanwhile() {
+    let mut bench = Bench::new();
+    bench.first_append();
+    let actions = bench.step(Happened::Appended(id(), Err(AppendError::Refused("too large".into()))));
+    appended(actions);
+    bench.step(Happened::Appended(id(), Ok(1)));
+    assert_eq!(told(&bench.step(Happened::Published(id()))), "Ack");
+    // The server gave it out once more before it got the ack: then the message is gone, and only this copy is left.
+    bench.bus.redeliver(bench.taken, Queue::Inbox);
+    let again = bench.next(Queue::Inbox);
+    assert_eq!(told(&bench.step(again)), "Ack");
+    assert_eq!(bench.machine.held(), 0);
+}
+
+#[test]
+fn an_aggregate_whose_commits_were_archived_is_read_anew_before_it_goes_on() {
+    let mut bench = Bench::new();
+    let first = bench.first_append();
+    bench.step(Happened::Appended(id(), Ok(1)));
+    bench.step(Happened::Published(id()));
+    bench.send("m2");
+    let delivery = bench.next(Queue::Inbox);
+    let second = appended(bench.step(delivery));
+    // Another owner has committed at 2, and the log was archived up to there.
+    bench.step(Happened::Appended(id(), Err(AppendError::Conflict)));
+    let actions = bench.step(Happened::LastRead(id(), None, position(3, 2)));
+    assert_eq!(told(&actions), "", "the store does not know commit 2 yet");
+    assert_eq!(told(&bench.step(Happened::Projected(2))), "Load");
+    let kind = KindOf::<Conversation>::boxed();
+    let mut cell = kind.fresh();
+    cell.apply(&kind.read(&first).unwrap(), 1);
+    cell.apply(&kind.read(&second).unwrap(), 2);
+    let actions = bench.step(Happened::Loaded(id(), Some(cell.snapshot())));
+    assert!(matches!(&actions[..], [Action::Recall { seq: 2, .. }]), "its input was decided: {actions:?}");
+}
+
+#[test]
 fn redeliveries_before_readiness_are_held_once() {
     let mut bench = Bench::new();
     bench.send("m1");
