@@ -116,6 +116,7 @@ fn describe(shown: &Shown, out: &Output) -> String {
         line("session", format!("{} since {}", session["number"], text(&session["opened_at"])));
         line("phase", phase(&session["phase"]));
         line("queue", text(&session["queue"]));
+        line("requires", compact(&session["required"]));
         line("collected", compact(&session["collected"]));
         line("awaited", compact(&session["awaited"]));
         line("disposition", text(&session["disposition"]));

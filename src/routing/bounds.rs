@@ -6,7 +6,7 @@
 //!
 //! Mistakes that can be seen without a customer are found here too, with their place: names, functions, patterns.
 
-use super::{VARIABLES, expression::search_pattern};
+use super::{VARIABLES, expression::pattern_steps};
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue};
 
 /// Steps that a condition may take. A step is a microsecond or less.
@@ -15,8 +15,7 @@ pub(super) const MAX_STEPS: u64 = 5_000;
 const MAX_DEPTH: usize = 24;
 /// Tags that a conversation can have, for counting.
 pub(super) const TAGS: u64 = 50;
-/// Steps for searching a long text for a pattern, and for a word.
-const PATTERN_STEPS: u64 = 50;
+/// Steps for searching a long text for a word.
 const SEARCH_STEPS: u64 = 5;
 
 /// Operators, with what stands for them. What joins (`+`) is not among them.
@@ -113,8 +112,7 @@ impl<'e> Walk<'e> {
         let arguments = self.all(&call.args)?;
         let own = match &call.target {
             Some(target) => {
-                self.check_method(at, call)?;
-                let own = if name == "matches" { PATTERN_STEPS } else { SEARCH_STEPS };
+                let own = method_steps(at, call)?;
                 own.saturating_add(self.walk(target)?)
             }
             None if OPERATORS.contains(&name) || name == "@not_strictly_false" => SEARCH_STEPS,
@@ -131,25 +129,6 @@ impl<'e> Walk<'e> {
         Ok(own.saturating_add(arguments))
     }
 
-    fn check_method(&self, at: u64, call: &CallExpr) -> Result<(), Found> {
-        let name = call.func_name.as_str();
-        let Some((_, count)) = METHODS.iter().find(|(known, _)| *known == name) else {
-            return Err((at, unknown(name)));
-        };
-        if call.args.len() != *count {
-            return Err((at, format!("{name} takes {count} arguments, not {}", call.args.len())));
-        }
-        match call.args.first() {
-            Some(argument) if name == "matches" => match &argument.expr {
-                Expr::Literal(LiteralValue::String(pattern)) => {
-                    search_pattern(pattern.inner()).map(drop).map_err(|error| (argument.id, error.to_string()))
-                }
-                _ => Err((argument.id, "a pattern is written out, so that it can be checked".to_owned())),
-            },
-            _ => Ok(()),
-        }
-    }
-
     fn comprehension(&mut self, loops: &'e ComprehensionExpr) -> Result<u64, Found> {
         let rounds = rounds(&loops.iter_range)?;
         let before = self.all(std::slice::from_ref(&loops.iter_range))?.saturating_add(self.walk(&loops.accu_init)?);
@@ -164,6 +143,26 @@ impl<'e> Walk<'e> {
         let after = if exists_one { 1 } else { self.walk(&loops.result)? };
         self.names.pop();
         Ok(rounds.saturating_mul(each).saturating_add(before).saturating_add(after))
+    }
+}
+
+/// The steps that a function of a text takes, if it may be called so.
+fn method_steps(at: u64, call: &CallExpr) -> Result<u64, Found> {
+    let name = call.func_name.as_str();
+    let Some((_, count)) = METHODS.iter().find(|(known, _)| *known == name) else {
+        return Err((at, unknown(name)));
+    };
+    if call.args.len() != *count {
+        return Err((at, format!("{name} takes {count} arguments, not {}", call.args.len())));
+    }
+    match call.args.first() {
+        Some(argument) if name == "matches" => match &argument.expr {
+            Expr::Literal(LiteralValue::String(pattern)) => {
+                pattern_steps(pattern.inner()).map_err(|error| (argument.id, error.to_string()))
+            }
+            _ => Err((argument.id, "a pattern is written out, so that it can be checked".to_owned())),
+        },
+        _ => Ok(SEARCH_STEPS),
     }
 }
 

@@ -169,6 +169,8 @@ fn what_would_take_too_long_or_too_much_is_refused_before_it_is_read() {
     let deep = format!("{}true{}", "!(".repeat(30), ")".repeat(30));
     assert!(refusal(&deep).contains("deep"), "{}", refusal(&deep));
     assert!(refusal(r"text.matches('\\w{1000}{1000}')").contains("size limit"));
+    let large = refusal(r"tags.exists(t, t.matches('(?:\\w?){8}x'))");
+    assert!(large.contains("steps where"), "a large pattern takes more steps: {large}");
     let costly = json!({"when": "tags.exists(t, t.matches('a|b'))", "then": {}});
     let many = (0..30).map(|n| {
         let mut rule = costly.clone();

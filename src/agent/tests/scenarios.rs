@@ -261,7 +261,7 @@ fn word_of_the_acceptance_that_got_lost_is_made_good_by_wrap_up() {
 #[test]
 fn who_comes_back_within_the_grace_has_never_been_away() {
     let mut world = World::reserved();
-    let before = world.state.clone();
+    let before = State { refused: Some("command".to_owned()), ..world.state.clone() };
     world.does(TheAgent, json!({"type": "set_presence", "online": false}));
     assert_eq!(world.due(timer::PRESENCE), Some(world.now.plus_seconds(30)));
     assert_eq!(world.asks(Scheduler, reserve("r2", 1)).code(), Some("not_available"));

@@ -77,11 +77,11 @@ fn deeds() -> impl Strategy<Value = Deed> {
         2 => (any::<bool>(), 0.0..1.0).prop_map(|(gives, confidence)| Deed::Answers(gives, confidence)),
         2 => any::<bool>().prop_map(Deed::Checks),
         1 => Just(Deed::Quarantine),
-        1 => (0usize..4).prop_map(Deed::Configures),
+        1 => (0usize..6).prop_map(Deed::Configures),
     ]
 }
 
-fn configs() -> [TenantConfig; 4] {
+fn configs() -> [TenantConfig; 6] {
     [
         json!({"queues": ["support", "sales"]}),
         json!({"queues": ["sales"], "bot": {"enabled": false}, "wrap_up_s": 0, "queue_abandon_s": 60}),
@@ -91,8 +91,21 @@ fn configs() -> [TenantConfig; 4] {
         ]}),
         json!({"queues": ["sales"], "texts": {"welcome": "", "handoff": "", "satisfaction_request": ""},
                "after_close": {"courtesy_window_s": 0}}),
+        json!({"queues": ["support", "sales"], "hours": {"sunday": ["12:00-12:05"]},
+               "out_of_hours": {"action": "close", "text": "We are closed."}}),
+        json!({"queues": ["support", "sales"], "collect": [{"field": "order", "prompt": "?", "when": "rule"}]}),
     ]
-    .map(|settings| World::new(settings).config)
+    .map(|settings| {
+        let rules = json!({"rules": [
+            {"name": "ask", "when": "!has(collected.order)", "then": {"collect": ["order"], "tags": ["a"]}, "go_on": true},
+            {"name": "sales", "when": "text.contains('parcel') || wants_person",
+             "then": {"queue": "sales", "priority": 3, "required": {"calm": 1}}},
+            {"name": "broken", "when": "collected.nothing == ''", "then": {"queue": "support"}},
+        ]});
+        let mut config = World::new(settings).config;
+        config.routing = Arc::new(serde_json::from_value(rules).unwrap());
+        config
+    })
 }
 
 fn actor(who: usize) -> Actor {
@@ -216,7 +229,7 @@ fn do_it(world: &mut World, ledger: &Ledger, deed: Deed) -> Option<Outcome> {
 
 proptest! {
     #[test]
-    fn nothing_overlaps_and_nothing_is_lost_whatever_happens(deeds in prop::collection::vec(deeds(), 1..80), config in 0usize..4) {
+    fn nothing_overlaps_and_nothing_is_lost_whatever_happens(deeds in prop::collection::vec(deeds(), 1..80), config in 0usize..6) {
         let mut world = World::new(json!({}));
         world.config = configs()[config].clone();
         let mut ledger = Ledger::default();
