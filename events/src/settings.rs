@@ -156,6 +156,11 @@ pub struct Texts {
     pub inactivity_prompt: String,
     /// When a session is closed after a silence.
     pub inactivity_closed: String,
+    /// While the customer waits for a person, whenever the place in the line has changed. `{position}` stands for the place,
+    /// `{minutes}` for the estimated wait.
+    pub queue_position: String,
+    /// In its place while there is nothing to estimate the wait by. `{position}` stands for the place.
+    pub queue_position_only: String,
     /// When nobody had time.
     pub abandoned: String,
     /// Asks for a rating of 1 to 5.
@@ -332,6 +337,8 @@ impl Default for Texts {
             accepted: String::new(),
             inactivity_prompt: "Are you still there? Was that all?".to_owned(),
             inactivity_closed: "We close this conversation for now. Write again whenever you like.".to_owned(),
+            queue_position: String::new(),
+            queue_position_only: String::new(),
             abandoned: "We are sorry: nobody is free at the moment. Please try again later.".to_owned(),
             satisfaction_request: "How did we do? Please answer with a number from 1 (bad) to 5 (very good)."
                 .to_owned(),

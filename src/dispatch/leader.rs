@@ -25,6 +25,8 @@ pub const ANSWER_MS: i64 = 5_000;
 /// An agent who refused a reservation is not asked for the same conversation for so long: what the list says of the
 /// agent must have been old, and is new by then.
 const REFUSED_MS: i64 = 1_000;
+/// Who has just come is not told a place: most are offered before anybody could read it.
+const FIRST_TOLD_MS: i64 = 10_000;
 /// Reservations asked for and not answered, at most: what two partitions' owners decide in the time of one answer. More
 /// would only wait in their queues.
 const MAX_ASKED: usize = 512;
@@ -57,6 +59,19 @@ pub struct Order {
     pub decision: Value,
 }
 
+/// A customer is to be told how far it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telling {
+    /// The conversation's key.
+    pub conversation: ConversationKey,
+    /// Its session.
+    pub session: u32,
+    /// Place in the line, from 1.
+    pub position: u32,
+    /// How long it will still take, in seconds.
+    pub wait_s: Option<u32>,
+}
+
 /// A reservation that was asked for.
 #[derive(Debug, Clone)]
 struct Asked {
@@ -76,6 +91,10 @@ pub struct Leader {
     /// Decisions by the agent who was asked, so that an agent's change finds them.
     by_agent: BTreeMap<String, BTreeSet<DecisionId>>,
     refused: BTreeMap<ConversationKey, BTreeMap<String, i64>>,
+    /// When each conversation is looked at next, to tell its customer the place in the line, in ms.
+    to_tell: BTreeSet<(i64, ConversationKey)>,
+    /// The place that was told last, and when the next look is, in ms.
+    told: BTreeMap<ConversationKey, (Option<u32>, i64)>,
 }
 
 impl Leader {
@@ -88,6 +107,8 @@ impl Leader {
             asked: BTreeMap::new(),
             by_agent: BTreeMap::new(),
             refused: BTreeMap::new(),
+            to_tell: BTreeSet::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -138,14 +159,45 @@ impl Leader {
             Change::Conversation(key, Some(entry)) => {
                 let view = waiting_view(self.floor.settings(), key, &entry, self.refused.get(&key));
                 self.floor.put_waiting(&view, now_ms);
+                if !self.conversations.contains_key(&key) {
+                    self.look_at(key, None, now_ms + FIRST_TOLD_MS);
+                }
                 self.conversations.insert(key, entry);
             }
             Change::Conversation(key, None) => {
                 self.floor.remove_waiting(key);
                 self.conversations.remove(&key);
                 self.refused.remove(&key);
+                if let Some((_, at)) = self.told.remove(&key) {
+                    self.to_tell.remove(&(at, key));
+                }
             }
         }
+    }
+
+    fn look_at(&mut self, key: ConversationKey, told: Option<u32>, at_ms: i64) {
+        self.told.insert(key, (told, at_ms));
+        self.to_tell.insert((at_ms, key));
+    }
+
+    /// Which customers are to be told their place now, at most `limit`: those whose place has changed.
+    pub fn tellings(&mut self, now_ms: i64, limit: usize) -> Vec<Telling> {
+        let every_ms = (self.floor.settings().tell_position_every_s * 1_000.0) as i64;
+        let mut tellings = Vec::new();
+        // Looks are bounded, too: a place is counted from the front of the line.
+        for _ in 0..limit {
+            let Some(&(at, key)) = self.to_tell.first().filter(|(at, _)| *at <= now_ms && every_ms > 0) else { break };
+            self.to_tell.remove(&(at, key));
+            let before = self.told.get(&key).and_then(|told| told.0);
+            let position = self.floor.position(key).map(|ahead| u32::try_from(ahead + 1).unwrap_or(u32::MAX));
+            self.look_at(key, position.or(before), now_ms + every_ms);
+            let session = self.conversations.get(&key).map(|entry| entry.session);
+            if let (Some(position), Some(session)) = (position.filter(|place| before != Some(*place)), session) {
+                let wait_s = self.floor.estimated_wait_s(key, now_ms).map(|seconds| seconds.round() as u32);
+                tellings.push(Telling { conversation: key, session, position, wait_s });
+            }
+        }
+        tellings
     }
 
     /// What became of what this agent was asked.

@@ -26,10 +26,13 @@ use crate::{
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
 use kefu_events::{
-    Actor, ActorKind, AggregateKind, CommandHeader, Timestamp, V, agent::AgentCommand, envelope::Command,
-    settings::SCHEDULING_DOCUMENT,
+    Actor, ActorKind, AggregateKind, CommandHeader, Timestamp, V,
+    agent::AgentCommand,
+    conversation::ConversationCommand,
+    envelope::Command,
+    settings::{SCHEDULING_DOCUMENT, Texts},
 };
-use leader::{Change, Leader, Order};
+use leader::{Change, Leader, Order, Telling};
 use rand::RngExt;
 use serde_json::Value;
 use std::{
@@ -44,6 +47,8 @@ use tokio::{
 
 /// Orders decided in one go, so that changes that have come meanwhile are taken in before the next.
 const ROUND: usize = 64;
+/// Customers who are told their place in one go.
+const TELLINGS: usize = 50;
 /// The longest sleep: what is read from the settings is looked at this often at least.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 /// After a failure of the bus or of the store.
@@ -157,6 +162,7 @@ impl<J: Journal> Shell<J> {
                     self.keep_leases().await;
                     self.read_settings();
                     touched.extend(self.leases.keys().cloned());
+                    self.tell_positions().await;
                 }
                 changes = staff.recv() => match changes {
                     Ok(changes) => self.take_in(&changes, agent_change, &mut touched),
@@ -320,6 +326,29 @@ impl<J: Journal> Shell<J> {
         }
     }
 
+    /// Customers who wait are told how far it is, where the tenant has words for it. Whoever is not told now is told later.
+    async fn tell_positions(&self) {
+        let documents = self.store.settings();
+        for tenant in self.leases.keys() {
+            let Some(config) = documents.tenant(tenant) else { continue };
+            let speaks = |texts: &Texts| !texts.queue_position.is_empty() || !texts.queue_position_only.is_empty();
+            if !speaks(&config.tenant.texts) && !config.channels.values().any(|channel| speaks(&channel.texts)) {
+                continue;
+            }
+            let tellings = self.floors.lock().get_mut(tenant).map(|leader| leader.tellings(now_ms(), TELLINGS));
+            let send = |telling: Telling| {
+                let (journal, command) = (self.journal.clone(), telling_command(tenant, &self.node, &telling));
+                async move { journal.publish(command).await }
+            };
+            let mut sending: FuturesUnordered<_> = tellings.into_iter().flatten().map(send).collect();
+            while let Some(sent) = sending.next().await {
+                if let Err(error) = sent {
+                    tracing::debug!(%error, tenant, "a customer is not told the place in the line");
+                }
+            }
+        }
+    }
+
     fn orders(&self, tenant: &str) -> Vec<Order> {
         let mut floors = self.floors.lock();
         let Some(leader) = floors.get_mut(tenant) else { return Vec::new() };
@@ -408,6 +437,24 @@ fn command(tenant: &str, node: &str, order: &Order) -> Outgoing {
         id: order.reservation.clone(),
         payload: Bytes::from(payload),
     }
+}
+
+fn telling_command(tenant: &str, node: &str, telling: &Telling) -> Outgoing {
+    let id = format!("tell-{}", uuid::Uuid::now_v7().simple());
+    let header = CommandHeader {
+        id: id.clone(),
+        aggregate: AggregateKind::Conversation,
+        key: telling.conversation.to_string(),
+        expected_version: None,
+        actor: Actor::new(ActorKind::Scheduler, node),
+        at: Timestamp::from(chrono::Utc::now()),
+        correlation: None,
+    };
+    let Telling { session, position, wait_s, .. } = *telling;
+    let body = ConversationCommand::TellPosition { v: V, session, position, wait_s };
+    let key = header.key.clone();
+    let payload = Bytes::from(to_json(&Command { header, body }));
+    Outgoing::Command { tenant: tenant.to_owned(), source: ActorKind::Scheduler.as_str().to_owned(), key, id, payload }
 }
 
 fn text_of(error: &RecvError) -> String {

@@ -24,6 +24,9 @@ pub struct Scheduling {
     pub channel_weights: BTreeMap<String, u32>,
     /// Who rejected a conversation, or let its offer time out, is not asked again for so long, in seconds.
     pub declined_s: f64,
+    /// Customers who wait are told their place so often at most, and only when it has changed, in seconds; 0: never. What they
+    /// are told are the tenant's texts `queue_position` and `queue_position_only`.
+    pub tell_position_every_s: f64,
 }
 
 impl Default for Scheduling {
@@ -37,6 +40,7 @@ impl Default for Scheduling {
             demand_half_life_s: 7_200.0,
             channel_weights: BTreeMap::new(),
             declined_s: 120.0,
+            tell_position_every_s: 60.0,
         }
     }
 }
@@ -70,6 +74,7 @@ impl Scheduling {
             ("weights.age_cap_s", weights.age_cap_s),
             ("demand_half_life_s", self.demand_half_life_s),
             ("declined_s", self.declined_s),
+            ("tell_position_every_s", self.tell_position_every_s),
         ];
         for (path, number) in numbers {
             if !(0.0..=1e9).contains(&number) {

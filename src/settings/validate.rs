@@ -132,6 +132,8 @@ fn texts(settings: &TenantSettings) -> Result<(), Refusal> {
         ("texts.accepted", &texts.accepted),
         ("texts.inactivity_prompt", &texts.inactivity_prompt),
         ("texts.inactivity_closed", &texts.inactivity_closed),
+        ("texts.queue_position", &texts.queue_position),
+        ("texts.queue_position_only", &texts.queue_position_only),
         ("texts.abandoned", &texts.abandoned),
         ("texts.satisfaction_request", &texts.satisfaction_request),
         ("texts.satisfaction_thanks", &texts.satisfaction_thanks),

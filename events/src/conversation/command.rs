@@ -107,6 +107,18 @@ pub enum ConversationCommand {
         /// Why.
         reason: RescindReason,
     },
+    /// From the scheduler: tell the customer who waits how far it is.
+    TellPosition {
+        /// Version of this command.
+        v: V<1>,
+        /// The session for which it was computed.
+        session: u32,
+        /// Place in the line, from 1.
+        position: u32,
+        /// How long it will still take, in seconds, where that can be estimated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_s: Option<u32>,
+    },
     /// From the agent's side, which has not heard of a reservation for long: what has become of it?
     CheckReservation {
         /// Version of this command.

@@ -282,6 +282,16 @@ pub enum ConversationEvent {
         /// Why.
         reason: RescindReason,
     },
+    /// The customer was told how far it is (`message_sent` has the words).
+    PositionTold {
+        /// Version of this event.
+        v: V<1>,
+        /// Place in the line, from 1.
+        position: u32,
+        /// How long it would still take, in seconds, as far as could be estimated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_s: Option<u32>,
+    },
     /// An offer was refused (`command_refused` says why) whose slot had been reserved: it is given back.
     OfferRefused {
         /// Version of this event.

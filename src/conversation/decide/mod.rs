@@ -63,7 +63,7 @@ fn may_ask(asker: ActorKind, command: &ConversationCommand) -> bool {
         Command::GiveAnswer { .. } | Command::DeclineAnswer { .. } => &[Bot],
         Command::RateAnswer { .. } | Command::RateSatisfaction { .. } => &[Customer, Bot],
         Command::RequestHandoff { .. } => &[Bot, Agent],
-        Command::Offer { .. } | Command::Rescind { .. } => &[Scheduler],
+        Command::Offer { .. } | Command::Rescind { .. } | Command::TellPosition { .. } => &[Scheduler],
         Command::Transfer { .. } => &[Agent, Scheduler],
         Command::Note { .. } | Command::Tag { .. } | Command::Untag { .. } => &[Agent, Bot, Scheduler],
         Command::Accept { .. }
@@ -107,6 +107,9 @@ fn carry_out(step: &mut Step, command: &ConversationCommand) -> Result<(), Refus
         Command::Reject { offer, reason, .. } => offer::reject(step, offer.as_deref(), reason.as_deref()),
         Command::Rescind { offer, reservation, reason, .. } => {
             offer::rescind(step, offer.as_deref(), reservation.as_deref(), *reason)
+        }
+        Command::TellPosition { session, position, wait_s, .. } => {
+            offer::tell_position(step, *session, *position, *wait_s)
         }
         Command::CheckReservation { agent, reservation, .. } => {
             offer::check(step, agent, reservation);

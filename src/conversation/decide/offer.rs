@@ -54,6 +54,25 @@ pub(super) fn make(
     Ok(())
 }
 
+/// How far it is, for the customer who waits. Half a minute counts as one: nobody waits for zero minutes.
+pub(super) fn tell_position(step: &mut Step, session: u32, position: u32, wait_s: Option<u32>) -> Result<(), Refusal> {
+    if session != step.state.sessions {
+        let message = format!("this was computed for another session than {}", step.state.sessions);
+        return Err(Refusal::new("obsolete", message));
+    }
+    if !matches!(step.state.phase(), Some(Phase::Queued(_))) {
+        return Err(wrong_state(&step.state, "it to be queued"));
+    }
+    let texts = &step.settings.texts;
+    let text = match wait_s {
+        Some(wait_s) => texts.queue_position.replace("{minutes}", &wait_s.div_ceil(60).max(1).to_string()),
+        None => texts.queue_position_only.clone(),
+    };
+    step.emit(ConversationEvent::PositionTold { v: V, position, wait_s });
+    step.say_text(&text.replace("{position}", &position.to_string()));
+    Ok(())
+}
+
 /// All events of a quarantine. Nobody can work on the conversation now, so it holds no slot: an offer is withdrawn, and
 /// from the agent who has it, it goes back to the queue, to be offered to that agent first when the quarantine ends.
 pub(in crate::conversation) fn set_aside(state: &State, quarantined: Quarantined) -> Vec<ConversationEvent> {

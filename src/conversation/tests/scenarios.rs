@@ -502,3 +502,18 @@ fn who_did_not_take_it_is_remembered_for_the_scheduler_and_who_took_it_for_the_n
     assert!(waiting.transferred);
     assert_eq!(world.state.last_agent.as_deref(), Some("ann"));
 }
+
+#[test]
+fn who_waits_is_told_how_far_it_is() {
+    let texts = json!({"queue_position": "{position}. about {minutes} min", "queue_position_only": "{position}."});
+    let mut world = World::new(json!({"texts": texts})).queued();
+    let tell = |position: u32, wait_s: Option<u32>| json!({"type": "tell_position", "session": 1, "position": position, "wait_s": wait_s});
+    assert_eq!(world.does(scheduler(), tell(3, Some(61))).texts(), ["3. about 2 min"]);
+    assert_eq!(world.does(scheduler(), tell(2, Some(0))).texts(), ["2. about 1 min"]);
+    assert_eq!(world.does(scheduler(), tell(1, None)).texts(), ["1."]);
+    let mut stale = tell(1, None);
+    stale["session"] = json!(7);
+    assert_eq!(world.asks(scheduler(), stale).code(), Some("obsolete"));
+    world.does(scheduler(), json!({"type": "offer", "agent": "ann"}));
+    assert_eq!(world.asks(scheduler(), tell(1, None)).code(), Some("wrong_state"));
+}

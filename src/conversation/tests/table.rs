@@ -32,6 +32,7 @@ const TABLE: &[(&str, &str, &str, &str, &str)] = &[
     ("rescind", "offered", "scheduler system", "offer_rescinded", "queued"),
     ("timer:offer", "offered", "timer system", "offer_timed_out", "queued"),
     ("timer:queue", "queued queued_for", "timer system", "message_sent session_closed", "closed"),
+    ("tell_position", "queued queued_for", "scheduler system", "position_told", "queued"),
     ("check_reservation", "new *", "system", "reservation_checked", "="),
     // With a person.
     ("reply", "active prompted consulting", "ann system", "message_sent customer_awaited", "active"),
@@ -206,6 +207,7 @@ fn sample(name: &str, world: &World) -> Value {
         "offer" => json!({"agent": "ann"}),
         "check_reservation" => json!({"agent": "ann", "reservation": "r1"}),
         "rescind" => json!({"reason": "reassigned"}),
+        "tell_position" => json!({"session": world.state.sessions, "position": 2, "wait_s": 90}),
         "reply" => sample_reply(),
         "note" => json!({"text": "knows Greek"}),
         "transfer" => json!({"to": {"queue": "sales"}}),

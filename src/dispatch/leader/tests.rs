@@ -218,3 +218,31 @@ fn what_a_routing_rule_requires_is_required_beside_what_the_queue_does() {
     world.waits(4, json!({"required": {"refunds": 2}, "agent": "ann", "transferred": true}));
     assert_eq!(world.asked(), ["ann for 4"]);
 }
+
+#[test]
+fn customers_are_told_their_place_when_it_has_changed_and_not_too_often() {
+    let mut world = World::new(json!({"tell_position_every_s": 30.0}));
+    for key in 1..=3 {
+        world.waits(key, json!({"since": Timestamp::from_millis(START_MS + key as i64)}));
+    }
+    let told = |world: &mut World, after_ms: i64| -> Vec<(u128, u32)> {
+        world.now_ms = START_MS + after_ms;
+        world
+            .leader
+            .tellings(world.now_ms, 10)
+            .iter()
+            .map(|telling| (telling.conversation.0, telling.position))
+            .collect()
+    };
+    assert_eq!(told(&mut world, 5_000), [], "they have just come");
+    assert_eq!(told(&mut world, 10_000), [(1, 1), (2, 2), (3, 3)]);
+    assert_eq!(told(&mut world, 20_000), []);
+    world.gone(1);
+    assert_eq!(told(&mut world, 30_000), [], "not so often");
+    assert_eq!(told(&mut world, 40_000), [(2, 1), (3, 2)]);
+    assert_eq!(told(&mut world, 80_000), [], "nothing has changed");
+    let never = json!({"tell_position_every_s": 0.0});
+    world.leader.set_settings(serde_json::from_value(never).unwrap(), world.now_ms);
+    world.gone(2);
+    assert_eq!(told(&mut world, 500_000), []);
+}
