@@ -9,22 +9,24 @@
 //! feed was too quick, and when the store was built anew; otherwise its feed keeps the floor true.
 //!
 //! - [`leader`]: one tenant, pure;
-//! - this file: feeds, leases, the clock, and sending.
+//! - `leases`: which tenants this node leads;
+//! - this file: feeds, the clock, and sending.
 //!
 //! This folder may not know how a reservation becomes an offer, nor RocksDB, nor NATS.
 
 pub mod leader;
+mod leases;
 
 use crate::{
     aggregate::{Tracked, kind::to_json},
-    journal::{Journal, Lease, Outgoing},
-    runtime::{metrics::METRICS, node::falls_to},
+    journal::{Journal, JournalError, Outgoing},
+    runtime::metrics::METRICS,
     scheduler::{ConversationKey, Scheduling},
     settings,
     store::{ListChange, ListFeed, STAFF, Store, StoreError, WAITING, tenant_and_key},
 };
 use bytes::Bytes;
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use kefu_events::{
     Actor, ActorKind, AggregateKind, CommandHeader, Timestamp, V,
     agent::AgentCommand,
@@ -33,6 +35,7 @@ use kefu_events::{
     settings::{SCHEDULING_DOCUMENT, Texts},
 };
 use leader::{Change, Leader, Order, Telling};
+use leases::{Keeper, Led};
 use rand::RngExt;
 use serde_json::Value;
 use std::{
@@ -45,8 +48,6 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Orders decided in one go, so that changes that have come meanwhile are taken in before the next.
-const ROUND: usize = 64;
 /// Customers who are told their place in one go.
 const TELLINGS: usize = 50;
 /// The longest sleep: what is read from the settings is looked at this often at least.
@@ -64,6 +65,10 @@ impl Floors {
         self.lock().get(tenant).map(question)
     }
 
+    fn tenants(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// A floor is whole after every change: a poisoned lock is of no meaning.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leader>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,7 +79,7 @@ impl Floors {
 pub struct Dispatch {
     floors: Floors,
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Dispatch {
@@ -82,16 +87,19 @@ impl Dispatch {
     pub fn start<J: Journal>(journal: J, store: Store, node: String) -> Self {
         let floors = Floors::default();
         let (stop, stopped) = watch::channel(false);
+        let led = Led::default();
         let shell = Shell {
-            journal,
+            journal: journal.clone(),
             store,
-            node,
+            node: node.clone(),
             floors: floors.clone(),
             settings: BTreeMap::new(),
-            leases: BTreeMap::new(),
-            stopped,
+            led: led.clone(),
+            stopped: stopped.clone(),
         };
-        Self { floors, stop, task: tokio::spawn(shell.run()) }
+        let keeper = Keeper { journal, node, floors: floors.clone(), led };
+        let tasks = [tokio::spawn(shell.run()), tokio::spawn(keeper.run(stopped))];
+        Self { floors, stop, tasks }
     }
 
     /// The floors, for questions.
@@ -102,7 +110,9 @@ impl Dispatch {
     /// Gives its leases up, and ends.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        let _ = self.task.await;
+        for task in self.tasks {
+            let _ = task.await;
+        }
     }
 }
 
@@ -113,10 +123,13 @@ struct Shell<J> {
     floors: Floors,
     /// The documents that were taken in, to notice when they change.
     settings: BTreeMap<String, Option<Arc<Value>>>,
-    /// Of the tenants that this node leads.
-    leases: BTreeMap<String, Lease>,
+    led: Led,
     stopped: watch::Receiver<bool>,
 }
+
+/// What became of an order, and whose it was.
+type Sent = (Result<(), JournalError>, String, Order);
+type Sending = BoxFuture<'static, Sent>;
 
 /// Why following the lists ended.
 enum End {
@@ -136,11 +149,6 @@ impl<J: Journal> Shell<J> {
                 }
             }
         }
-        for lease in self.leases.values() {
-            if let Err(error) = self.journal.release(lease).await {
-                tracing::debug!(%error, "a lease runs out by itself");
-            }
-        }
     }
 
     /// Reads the lists, then follows them.
@@ -150,7 +158,9 @@ impl<J: Journal> Shell<J> {
         let mut waiting = self.store.watch_list(WAITING.name).ok_or_else(missing)?;
         self.read_all()?;
         let mut stopped = self.stopped.clone();
-        let mut period = tokio::time::interval(self.journal.lease_ttl() / 4);
+        let mut sending = FuturesUnordered::new();
+        let mut telling = None;
+        let mut period = tokio::time::interval(LONGEST_SLEEP);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let mut touched = BTreeSet::new();
@@ -159,11 +169,14 @@ impl<J: Journal> Shell<J> {
                 biased;
                 _ = stopped.changed() => return Ok(End::Stopped),
                 _ = period.tick() => {
-                    self.keep_leases().await;
                     self.read_settings();
-                    touched.extend(self.leases.keys().cloned());
-                    self.tell_positions().await;
+                    touched.extend(self.led.tenants());
+                    if telling.is_none() {
+                        telling = Some(self.tell_positions().boxed());
+                    }
                 }
+                Some(sent) = sending.next(), if !sending.is_empty() => self.sent(sent),
+                () = finished(&mut telling), if telling.is_some() => telling = None,
                 changes = staff.recv() => match changes {
                     Ok(changes) => self.take_in(&changes, agent_change, &mut touched),
                     Err(error) => return Ok(End::Anew(text_of(&error))),
@@ -179,7 +192,7 @@ impl<J: Journal> Shell<J> {
                 return Ok(End::Anew(error));
             }
             for tenant in touched {
-                self.dispatch(&tenant).await;
+                self.dispatch(&tenant, &sending);
             }
         }
     }
@@ -278,72 +291,59 @@ impl<J: Journal> Shell<J> {
     /// Until when nothing happens by itself.
     fn sleep(&self) -> Duration {
         let floors = self.floors.lock();
-        let next = self.leases.keys().filter_map(|tenant| floors.get(tenant)?.next_due_ms()).min();
+        let next = self.led.tenants().iter().filter_map(|tenant| floors.get(tenant)?.next_due_ms()).min();
         let until = next.map(|due| Duration::from_millis((due - now_ms()).max(1) as u64));
         until.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP))
     }
 
     fn due(&self) -> Vec<String> {
         let (floors, now) = (self.floors.lock(), now_ms());
-        let due = |tenant: &&String| floors.get(*tenant).and_then(Leader::next_due_ms).is_some_and(|due| due <= now);
-        self.leases.keys().filter(due).cloned().collect()
+        let due = |tenant: &String| floors.get(tenant).and_then(Leader::next_due_ms).is_some_and(|due| due <= now);
+        self.led.tenants().into_iter().filter(due).collect()
     }
 
-    /// Keeps the leases of the tenants that fall to this node, and gives up those that no longer do.
-    async fn keep_leases(&mut self) {
-        let leases = match self.journal.leases().await {
-            Ok(leases) => leases,
-            Err(error) => {
-                tracing::debug!(%error, "the scheduler's leases are kept later");
-                return;
-            }
-        };
-        let nodes: Vec<&str> = leases.keys().filter_map(|name| name.strip_prefix("node-")).collect();
-        let tenants: Vec<String> = self.floors.lock().keys().cloned().collect();
-        for tenant in tenants {
-            let mine = falls_to(&nodes, &tenant) == Some(self.node.as_str());
-            let kept = match (self.leases.remove(&tenant), mine) {
-                (Some(lease), true) => self.journal.renew(&lease).await,
-                (Some(lease), false) => self.journal.release(&lease).await.map(|()| None),
-                (None, true) => self.journal.acquire(&format!("scheduler-{tenant}"), &self.node).await,
-                (None, false) => continue,
-            };
-            match kept {
-                Ok(Some(lease)) => drop(self.leases.insert(tenant, lease)),
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%error, tenant, "a lease of the scheduler is kept later"),
-            }
+    /// Decides until nothing more can be matched, or as much is under way as may be. Sending goes on beside.
+    fn dispatch(&self, tenant: &str, sending: &FuturesUnordered<Sending>) {
+        if !self.led.has(tenant) {
+            return;
+        }
+        for order in self.orders(tenant) {
+            let (journal, command) = (self.journal.clone(), command(tenant, &self.node, &order));
+            let tenant = tenant.to_owned();
+            sending.push(async move { (journal.publish(command).await, tenant, order) }.boxed());
         }
     }
 
-    /// Decides and asks until nothing more can be matched, or as much is under way as may be.
-    async fn dispatch(&mut self, tenant: &str) {
-        while self.leases.contains_key(tenant) {
-            let orders = self.orders(tenant);
-            if orders.is_empty() || !self.send(tenant, orders).await {
-                return;
+    /// An order that could not be sent waits as before.
+    fn sent(&self, (sent, tenant, order): Sent) {
+        METRICS.scheduled(sent.is_ok());
+        if let Err(error) = sent {
+            tracing::debug!(%error, tenant, "a reservation is asked for later");
+            if let Some(leader) = self.floors.lock().get_mut(&tenant) {
+                leader.not_sent(&order, now_ms());
             }
         }
     }
 
     /// Customers who wait are told how far it is, where the tenant has words for it. Whoever is not told now is told later.
-    async fn tell_positions(&self) {
+    fn tell_positions(&self) -> impl Future<Output = ()> + Send + use<J> {
         let documents = self.store.settings();
-        for tenant in self.leases.keys() {
-            let Some(config) = documents.tenant(tenant) else { continue };
+        let mut commands = Vec::new();
+        for tenant in self.led.tenants() {
+            let Some(config) = documents.tenant(&tenant) else { continue };
             let speaks = |texts: &Texts| !texts.queue_position.is_empty() || !texts.queue_position_only.is_empty();
             if !speaks(&config.tenant.texts) && !config.channels.values().any(|channel| speaks(&channel.texts)) {
                 continue;
             }
-            let tellings = self.floors.lock().get_mut(tenant).map(|leader| leader.tellings(now_ms(), TELLINGS));
-            let send = |telling: Telling| {
-                let (journal, command) = (self.journal.clone(), telling_command(tenant, &self.node, &telling));
-                async move { journal.publish(command).await }
-            };
-            let mut sending: FuturesUnordered<_> = tellings.into_iter().flatten().map(send).collect();
-            while let Some(sent) = sending.next().await {
-                if let Err(error) = sent {
-                    tracing::debug!(%error, tenant, "a customer is not told the place in the line");
+            let tellings = self.floors.lock().get_mut(&tenant).map(|leader| leader.tellings(now_ms(), TELLINGS));
+            let tellings = tellings.into_iter().flatten();
+            commands.extend(tellings.map(|telling| telling_command(&tenant, &self.node, &telling)));
+        }
+        let journal = self.journal.clone();
+        async move {
+            for command in commands {
+                if let Err(error) = journal.publish(command).await {
+                    tracing::debug!(%error, "a customer is not told the place in the line");
                 }
             }
         }
@@ -354,27 +354,13 @@ impl<J: Journal> Shell<J> {
         let Some(leader) = floors.get_mut(tenant) else { return Vec::new() };
         leader.set_sequence(self.store.projected());
         let mut random = rand::rng();
-        leader.orders(now_ms(), ROUND, || random.random())
+        leader.orders(now_ms(), usize::MAX, || random.random())
     }
+}
 
-    /// Whether all could be sent; those that could not wait as before.
-    async fn send(&self, tenant: &str, orders: Vec<Order>) -> bool {
-        let send = |order: Order| {
-            let (journal, command) = (self.journal.clone(), command(tenant, &self.node, &order));
-            async move { (journal.publish(command).await, order) }
-        };
-        let mut sending: FuturesUnordered<_> = orders.into_iter().map(send).collect();
-        let mut all = true;
-        while let Some((sent, order)) = sending.next().await {
-            METRICS.scheduled(sent.is_ok());
-            let Err(error) = sent else { continue };
-            tracing::debug!(%error, tenant, "a reservation is asked for later");
-            if let Some(leader) = self.floors.lock().get_mut(tenant) {
-                leader.not_sent(&order, now_ms());
-            }
-            all = false;
-        }
-        all
+async fn finished(under_way: &mut Option<BoxFuture<'static, ()>>) {
+    if let Some(under_way) = under_way {
+        under_way.await;
     }
 }
 
