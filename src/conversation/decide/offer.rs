@@ -68,6 +68,9 @@ pub(super) fn tell_position(step: &mut Step, session: u32, position: u32, wait_s
         Some(wait_s) => texts.queue_position.replace("{minutes}", &wait_s.div_ceil(60).max(1).to_string()),
         None => texts.queue_position_only.clone(),
     };
+    if text.trim().is_empty() {
+        return Err(Refusal::new("not_wanted", "there are no words for it on this channel"));
+    }
     step.emit(ConversationEvent::PositionTold { v: V, position, wait_s });
     step.say_text(&text.replace("{position}", &position.to_string()));
     Ok(())

@@ -106,7 +106,8 @@ impl World {
     }
 
     fn demo() -> Self {
-        Self::new(json!({"queues": ["support", "sales"], "queue_abandon_s": 900}))
+        let texts = json!({"queue_position": "{position}, {minutes} min"});
+        Self::new(json!({"queues": ["support", "sales"], "queue_abandon_s": 900, "texts": texts}))
     }
 
     fn phase(&self) -> &'static str {

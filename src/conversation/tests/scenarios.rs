@@ -511,6 +511,8 @@ fn who_waits_is_told_how_far_it_is() {
     assert_eq!(world.does(scheduler(), tell(3, Some(61))).texts(), ["3. about 2 min"]);
     assert_eq!(world.does(scheduler(), tell(2, Some(0))).texts(), ["2. about 1 min"]);
     assert_eq!(world.does(scheduler(), tell(1, None)).texts(), ["1."]);
+    let mut silent = World::new(json!({})).queued();
+    assert_eq!(silent.asks(scheduler(), tell(1, None)).code(), Some("not_wanted"));
     let mut stale = tell(1, None);
     stale["session"] = json!(7);
     assert_eq!(world.asks(scheduler(), stale).code(), Some("obsolete"));

@@ -32,7 +32,7 @@ const TABLE: &[(&str, &str, &str, &str, &str)] = &[
     ("rescind", "offered", "scheduler system", "offer_rescinded", "queued"),
     ("timer:offer", "offered", "timer system", "offer_timed_out", "queued"),
     ("timer:queue", "queued queued_for", "timer system", "message_sent session_closed", "closed"),
-    ("tell_position", "queued queued_for", "scheduler system", "position_told", "queued"),
+    ("tell_position", "queued queued_for", "scheduler system", "position_told message_sent", "queued"),
     ("check_reservation", "new *", "system", "reservation_checked", "="),
     // With a person.
     ("reply", "active prompted consulting", "ann system", "message_sent customer_awaited", "active"),
