@@ -271,8 +271,9 @@ async fn send_again(client: &Client, record: &RejectedRecord) -> Result<u64, Cli
         let message = format!("the rejected input {} came by a subject that no input can have", record.seq);
         return Err(CliError::new(Exit::Failure, "not_retryable", message));
     }
-    // The same for each try, so that a try after a crash between the two steps below is no second message.
-    let id = format!("retry-{}", record.seq);
+    // The same for each try, so that a try after a crash between the two steps below is no second message. With the time: a
+    // list that lost its end in a power failure counts again, and the window would swallow another record's copy.
+    let id = format!("retry-{}-{}", record.seq, record.at.timestamp_millis());
     let payload = record.payload.clone();
     if text(record, header::QUEUE) == "commands" {
         let (tenant, source) = (record.tenant.clone(), record.source.clone());

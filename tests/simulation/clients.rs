@@ -198,7 +198,7 @@ impl World {
             let message = Message {
                 channel: record.source.clone(),
                 key: record.headers[header::KEY].clone(),
-                id: format!("retry-{}", record.seq),
+                id: format!("retry-{}-{}", record.seq, record.at.timestamp_millis()),
                 payload: record.payload.clone(),
                 label: Label::Good,
             };
