@@ -55,7 +55,7 @@ pub struct State {
     pub queues: Vec<String>,
     /// Slots in all.
     pub slots: u32,
-    /// Channel → slots that a conversation on it takes; 1 where it is not named.
+    /// Channel → slots that a conversation on it takes; the tenant's number where it is not named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
     /// What is reserved or occupied, by reservation. At most as many as there were slots at a time.

@@ -43,6 +43,8 @@ pub enum Change {
 /// An agent is to be asked to reserve a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
+    /// Names the decision.
+    pub id: DecisionId,
     /// The agent's key.
     pub agent: String,
     /// Names the reservation.
@@ -245,7 +247,8 @@ impl Leader {
             self.floor.undo(decision, now_ms);
         }
         let mut orders = Vec::new();
-        let under_way = self.asked.values().filter(|asked| !asked.seen).count();
+        // The floor's own: those that were seen stay in `asked` as long as the slot is held.
+        let under_way = self.floor.asked().count();
         for _ in under_way..MAX_ASKED.min(under_way.saturating_add(limit)) {
             let draw = random();
             let Some(matched) = self.floor.next(now_ms, draw as u64) else { break };
@@ -260,6 +263,7 @@ impl Leader {
             };
             let kind = if entry.transferred { ReservationKind::Transfer } else { ReservationKind::Offer };
             orders.push(Order {
+                id,
                 agent: agent.clone(),
                 reservation: asked.reservation.clone(),
                 conversation: matched.conversation,
@@ -284,11 +288,8 @@ impl Leader {
 
     /// An order could not be sent.
     pub fn not_sent(&mut self, order: &Order, now_ms: i64) {
-        let found = self.asked.iter().find(|(_, asked)| asked.reservation == order.reservation);
-        if let Some(decision) = found.map(|(decision, _)| *decision) {
-            self.forget(decision);
-            self.floor.undo(decision, now_ms);
-        }
+        self.forget(order.id);
+        self.floor.undo(order.id, now_ms);
     }
 
     /// When something changes though no list does, in ms.

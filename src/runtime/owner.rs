@@ -495,3 +495,48 @@ fn until_first_ends<T: Send>(
         .take_while(|item| futures::future::ready(item.is_some()))
         .filter_map(futures::future::ready)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Delivery, Queue};
+
+    fn delivered(queue: Queue) -> Happened {
+        Happened::Delivered(Delivery {
+            queue,
+            stream_seq: 1,
+            tenant: "t".into(),
+            source: "web".into(),
+            key: "k".into(),
+            payload: bytes::Bytes::new(),
+            ack: AckToken(String::new()),
+        })
+    }
+
+    fn readiness(inbox: u64, commands: u64) -> Readiness {
+        let backlog = Backlog::new(inbox, commands, 100);
+        Readiness { backlog, caught_up: false, since: Instant::now(), told: false }
+    }
+
+    #[test]
+    fn ready_means_caught_up_and_both_queues_delivered_and_is_said_once() {
+        let mut readiness = readiness(1, 2);
+        assert!(readiness.note(&Happened::Ready), "not for the machine yet");
+        for queue in [Queue::Commands, Queue::Inbox] {
+            assert!(!readiness.note(&delivered(queue)), "deliveries are for the machine");
+            assert!(!readiness.is_due(), "what the former owner held is not all there");
+        }
+        readiness.note(&delivered(Queue::Commands));
+        assert!(readiness.is_due());
+        assert!(!readiness.is_due());
+    }
+
+    #[test]
+    fn a_store_that_lags_keeps_an_owner_with_empty_queues_waiting() {
+        let mut readiness = readiness(0, 0);
+        readiness.note(&Happened::Tick);
+        assert!(!readiness.is_due());
+        readiness.note(&Happened::Ready);
+        assert!(readiness.is_due());
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scheduling {
-    /// Counted up by the settings' author.
+    /// Version of the settings document that this was read from. What a document itself says here is passed over.
     pub version: u64,
     /// Rules of queues that have their own.
     pub queues: BTreeMap<String, QueueRules>,

@@ -62,7 +62,7 @@ pub enum AgentCommand {
         v: V<1>,
         /// Slots in all.
         slots: u32,
-        /// Channel → slots that a conversation on it takes; 1 where it is not named. Absent: as it was.
+        /// Channel → slots that a conversation on it takes; the tenant's number where it is not named. Absent: as it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         weights: Option<BTreeMap<String, u32>>,
     },

@@ -69,7 +69,7 @@ pub enum AgentEvent {
         v: V<1>,
         /// Slots in all.
         slots: u32,
-        /// Channel → slots that a conversation on it takes; 1 where it is not named.
+        /// Channel → slots that a conversation on it takes; the tenant's number where it is not named.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         weights: BTreeMap<String, u32>,
     },

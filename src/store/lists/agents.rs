@@ -91,7 +91,7 @@ pub struct AgentSummary {
     pub queues: Vec<String>,
     /// Slots in all.
     pub slots: u32,
-    /// Channel → slots that a conversation on it takes; 1 where it is not named.
+    /// Channel → slots that a conversation on it takes; the tenant's number where it is not named.
     pub weights: BTreeMap<String, u32>,
     /// Slots that are reserved or occupied.
     pub in_use: u32,
