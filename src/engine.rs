@@ -7,6 +7,7 @@ use crate::{
     aggregate::kind::{KindOf, Kinds},
     contact::Contact,
     conversation::Conversation,
+    answering::{Answering, AnsweringOptions, Desk, ModelError, NO_MODEL},
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
     journal::{Journal, subjects},
@@ -43,6 +44,8 @@ pub struct EngineOptions<J> {
     pub store_dir: PathBuf,
     /// Memory for RocksDB; its own default if absent.
     pub memory_budget_bytes: Option<u64>,
+    /// How answers are found.
+    pub answering: AnsweringOptions,
     /// Limits of each partition.
     pub limits: Limits,
     /// Messages of one queue of one partition that are held unacked, at most.
@@ -54,7 +57,13 @@ pub struct EngineOptions<J> {
 impl<J> EngineOptions<J> {
     /// The defaults, on this bus and in this directory.
     pub fn new(journal: J, subjects: subjects::Subjects, partitions: u16, store_dir: PathBuf) -> Self {
+        let answering = AnsweringOptions {
+            dir: store_dir.with_file_name("search"),
+            models: PathBuf::new(),
+            model: Some(NO_MODEL.to_owned()),
+        };
         Self {
+            answering,
             journal,
             subjects: Arc::new(subjects),
             partitions,
@@ -78,6 +87,9 @@ pub enum EngineError {
     /// The projector has ended.
     #[error(transparent)]
     Projector(#[from] ProjectorError),
+    /// The model of questions cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The actors' threads cannot be started.
     #[error("threads cannot be started: {0}")]
     Threads(#[from] std::io::Error),
@@ -89,6 +101,7 @@ pub struct Engine {
     projector: Projector,
     node: Node,
     dispatch: Dispatch,
+    answering: Answering,
 }
 
 impl Engine {
@@ -105,6 +118,8 @@ impl Engine {
         let (store, writer) = Store::open(&options.store_dir, &store_options, folds(), projections())?;
         let projector = Projector::start(options.journal.clone(), writer, ProjectorOptions::default());
         let dispatch = Dispatch::start(options.journal.clone(), store.clone(), options.name.clone());
+        let (journal, name) = (options.journal.clone(), options.name.clone());
+        let answering = Answering::start(journal, store.clone(), name, &options.answering)?;
         let node = Node::start(NodeOptions {
             journal: options.journal,
             subjects: options.subjects,
@@ -115,7 +130,7 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node, dispatch })
+        Ok(Self { store, projector, node, dispatch, answering })
     }
 
     /// What the projector remembers.
@@ -131,6 +146,11 @@ impl Engine {
     /// What waits and who is free, of every tenant.
     pub fn floors(&self) -> Floors {
         self.dispatch.floors()
+    }
+
+    /// Answers to questions.
+    pub fn desk(&self) -> Desk {
+        self.answering.desk()
     }
 
     /// What the node owns.
@@ -151,6 +171,7 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
+        self.answering.stop().await;
         self.dispatch.stop().await;
         self.node.stop().await;
         Ok(self.projector.stop().await?)

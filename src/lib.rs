@@ -11,7 +11,8 @@
 //! - [`scheduler`]: who gets which conversation, pure, and a simulator of it; [`dispatch`]: its leaders, and what they
 //!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
-//! - [`faq`]: the knowledge base, what an answer is;
+//! - [`faq`]: the knowledge base, what an answer is; [`search`]: indexes and models, by which entries are found;
+//!   [`answering`]: keeps the indexes true, and answers customers;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
 //!
@@ -19,6 +20,7 @@
 
 pub mod agent;
 pub mod aggregate;
+pub mod answering;
 pub mod bridge;
 pub mod cli;
 pub mod config;
@@ -31,6 +33,7 @@ pub mod journal;
 pub mod routing;
 pub mod runtime;
 pub mod scheduler;
+pub mod search;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -35,6 +35,8 @@ pub mod name {
     /// Entries by status, category or language, or those with a version that waits for approval:
     /// `{status?, waiting?, category?, language?, content?, after?, limit?}`; with `content`, what their newest versions say.
     pub const ENTRIES: &str = "entries";
+    /// What a customer would get to a question: `{question, channel?, earlier?}`, with what was found and how probable it is.
+    pub const ASK: &str = "ask";
     /// One settings document with its earlier versions: `{document}`.
     pub const SETTINGS: &str = "settings";
     /// Names of a tenant's settings documents.

@@ -95,6 +95,13 @@ pub struct Serve {
     /// Unanswered messages held per partition and queue, at most [env: KEFU_MAX_PENDING] [default: 1000]
     #[arg(long, value_name = "N")]
     max_pending: Option<String>,
+    /// The model that turns questions into vectors, that is its folder in --models; none: words alone [env: KEFU_MODEL]
+    /// [default: multilingual-e5-small where it is there]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Where the models' folders are [env: KEFU_MODELS] [default: kefu/models in the cache directory]
+    #[arg(long, value_name = "DIR")]
+    models: Option<String>,
     /// Leave the tenant `demo` out of a fresh data directory [env: KEFU_DEMO=false]
     #[arg(long)]
     no_demo: bool,
@@ -114,6 +121,8 @@ impl Serve {
             (keys::IDLE, "--idle", &self.idle),
             (keys::MAX_ACTIVE, "--max-active", &self.max_active),
             (keys::MAX_PENDING, "--max-pending", &self.max_pending),
+            (keys::MODEL, "--model", &self.model),
+            (keys::MODELS, "--models", &self.models),
         ] {
             flags.extend(value.clone().map(|value| Flag { key, flag, value }));
         }
@@ -210,11 +219,12 @@ impl Running {
         run.http = Some(bridge.url());
 
         let started = start_engine(config, &journal).await?;
-        let (store, progress, floors) = (started.store().clone(), started.projector().progress(), started.floors());
+        let (store, progress) = (started.store().clone(), started.projector().progress());
+        let (floors, desk) = (started.floors(), started.desk());
         *lock(&engine) = Some(started);
         let told = probe.clone();
         let node = move || serde_json::to_value(told()).unwrap_or_default();
-        let queries = Queries::new(store, progress.clone(), floors, node);
+        let queries = Queries::new(store, progress.clone(), floors, desk, node);
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);
 
@@ -391,6 +401,8 @@ async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, 
     options.limits.idle_ms = i64::try_from(config.limits.idle.as_millis()).unwrap_or(i64::MAX);
     // As if this node had to own all of them, which it does when it is the last one.
     options.limits.max_active = (config.limits.max_active / usize::from(partitions.max(1))).max(1);
+    options.answering.model.clone_from(&config.model);
+    options.answering.models.clone_from(&config.models);
     // Opening the store reads indexes from disk; nothing else is waiting for this thread yet.
     Engine::start(options).map_err(|error| CliError::failure(format!("the engine cannot be started: {error}")))
 }

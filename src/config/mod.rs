@@ -112,6 +112,10 @@ pub struct Config {
     pub log_level: Option<String>,
     /// How they look.
     pub log_format: LogFormat,
+    /// The model of questions; `None`: the default one, where it is there.
+    pub model: Option<String>,
+    /// Where models are.
+    pub models: PathBuf,
     /// Whether a fresh data directory gets the tenant `demo`.
     pub demo: bool,
 }
@@ -154,6 +158,11 @@ impl Config {
             },
             log_level: text(keys::LOG_LEVEL),
             log_format: layers.parse(keys::LOG_FORMAT, units::log_format)?.unwrap_or(LogFormat::Human),
+            model: text(keys::MODEL),
+            // Without a home there is no cache; a folder that does not exist has no model, which is said then.
+            models: path(keys::MODELS)
+                .or_else(|| dirs::cache_dir().map(|cache| cache.join("kefu").join("models")))
+                .unwrap_or_else(|| PathBuf::from("models")),
             demo: layers.parse(keys::DEMO, units::flag)?.unwrap_or(true),
         })
     }

@@ -4,7 +4,8 @@
 //! - [`answer`]: what a customer gets to a question, given what was found; pure;
 //! - [`files`]: entries in JSON Lines, CSV and spreadsheets;
 //!
-//! This folder may not know NATS, RocksDB or how a vector is made.
+//! What finds entries — indexes, models — is [`search`](crate::search); what runs all of it on a node is
+//! [`answering`](crate::answering). This folder may not know NATS, RocksDB or how a vector is made.
 
 pub mod answer;
 pub mod entry;

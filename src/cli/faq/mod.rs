@@ -29,6 +29,7 @@ Examples:
   kefu faq approve returns
   kefu faq list --waiting                         what waits for approval
   kefu faq history returns
+  kefu faq ask "can I send it back?"
   kefu faq export all.jsonl")]
 pub enum Faq {
     /// Write an entry, or change what it says; it answers once it is approved
@@ -116,6 +117,8 @@ pub enum Faq {
         #[command(flatten)]
         change: Change,
     },
+    /// Ask as a customer would; nothing is sent to anybody
+    Ask(show::Ask),
     /// Take the entries of a file in; what they say already is left alone
     Import(files::Import),
     /// Write all entries into a file
@@ -285,6 +288,7 @@ impl Faq {
                 };
                 change.ask_all(session, &[entry], body).await
             }
+            Self::Ask(ask) => ask.run(session).await,
             Self::Import(import) => import.run(session).await,
             Self::Export(export) => export.run(session).await,
         }

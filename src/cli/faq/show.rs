@@ -2,14 +2,68 @@
 
 use crate::{
     cli::{
-        Session,
+        Session, TenantArg,
         diff::{diff, lines},
         error::{CliError, Exit},
         output::{Output, Style, plain},
     },
     faq::entry::{EntryVersion, State},
 };
-use serde_json::Value;
+use clap::Args;
+use kefu_events::query::name;
+use serde_json::{Value, json};
+
+/// Ask as a customer would; nothing is sent to anybody
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kefu faq ask \"can I send it back?\"
+  kefu faq ask \"and for shoes?\" --after \"can I send it back?\"
+  kefu faq ask 怎么退货 --json | jq .candidates")]
+pub struct Ask {
+    /// The question
+    question: String,
+    #[command(flatten)]
+    tenant: TenantArg,
+    /// As on this channel
+    #[arg(long, short, default_value = "web")]
+    channel: String,
+    /// What was asked before, the earliest first; can be repeated
+    #[arg(long = "after", value_name = "QUESTION")]
+    earlier: Vec<String>,
+}
+
+impl Ask {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        let client = session.connect().await?;
+        let tenant = self.tenant.of(&client.config);
+        let asked = json!({ "question": self.question, "channel": self.channel, "earlier": self.earlier });
+        let answered: Value = client.query(&tenant, name::ASK, &asked).await?;
+        if session.out.is_json() {
+            return session.out.json(&answered);
+        }
+        let said = match answered["outcome"].as_str() {
+            Some("decline") => format!("a person would take over ({})", text(&answered["reason"])),
+            _ => plain(&text(&answered["text"])),
+        };
+        let how = if answered["by_meaning"] == true { "by meaning and words" } else { "by words alone" };
+        let percent = |value: &Value| format!("{:.0} %", value.as_f64().unwrap_or_default() * 100.0);
+        let note = format!(
+            "{}, {how}, {:.1} ms; in scope: {}",
+            text(&answered["outcome"]),
+            answered["took_ms"].as_f64().unwrap_or_default(),
+            percent(&answered["in_scope"])
+        );
+        let note = session.out.styled(Style::Dim, note);
+        session.out.line(format!("{said}\n\n{note}"))?;
+        let row = |candidate: &Value| {
+            let question: String = text(&candidate["question"]).chars().take(70).collect();
+            [text(&candidate["entry"]), percent(&candidate["probability"]), plain(&question)]
+        };
+        let rows: Vec<[String; 3]> = answered["candidates"].as_array().into_iter().flatten().map(row).collect();
+        session.out.table(["ENTRY", "PROBABILITY", "QUESTION"], &rows)
+    }
+}
 
 pub(super) fn list(session: &mut Session, entries: &[Value]) -> Result<(), CliError> {
     if session.out.is_json() {

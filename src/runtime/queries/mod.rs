@@ -7,6 +7,7 @@ use super::projector::Progress;
 use crate::{
     agent,
     aggregate::Tracked,
+    answering::Desk,
     contact,
     dispatch::Floors,
     faq::entry,
@@ -35,6 +36,7 @@ pub struct Queries {
     store: Store,
     progress: watch::Receiver<Progress>,
     floors: Floors,
+    desk: Desk,
     node: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -114,6 +116,15 @@ struct ManyEntries {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Ask {
+    question: String,
+    channel: Option<String>,
+    #[serde(default)]
+    earlier: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Why {
     conversation: String,
     agent: Option<String>,
@@ -155,9 +166,10 @@ impl Queries {
         store: Store,
         progress: watch::Receiver<Progress>,
         floors: Floors,
+        desk: Desk,
         node: impl Fn() -> Value + Send + Sync + 'static,
     ) -> Self {
-        Self { store, progress, floors, node: Arc::new(node) }
+        Self { store, progress, floors, desk, node: Arc::new(node) }
     }
 
     /// The answer to the query `query` of a tenant with these parameters. Reads RocksDB: not for a thread that must not wait.
@@ -184,6 +196,7 @@ impl Queries {
             name::AGENTS => self.agents(tenant, &read(parameters)?),
             name::ENTRY => self.entry(tenant, &read(parameters)?),
             name::ENTRIES => self.entries(tenant, &read(parameters)?),
+            name::ASK => self.ask(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),
             name::WHY => self.why(tenant, &read(parameters)?),
             name::SETTINGS => self.document(tenant, &read(parameters)?),
@@ -298,6 +311,17 @@ impl Queries {
         page(self.store.entries(tenant, filter, asked.content, asked.after.as_deref(), limit(asked.limit)?))
     }
 
+    fn ask(&self, tenant: &str, asked: &Ask) -> Result<Value, QueryError> {
+        let channel = asked.channel.as_deref().unwrap_or_default();
+        // This thread may wait: see `answer`.
+        let handle = tokio::runtime::Handle::current();
+        let answered = handle.block_on(self.desk.ask(tenant, channel, &asked.question, &asked.earlier));
+        match answered.map_err(|error| internal(&error))? {
+            Some(answered) => Ok(to_value(&answered)),
+            None => Err(QueryError::new("not_found", format!("tenant {tenant:?} has no approved entry"))),
+        }
+    }
+
     fn queues(&self, tenant: &str, Nothing {}: &Nothing) -> Result<Value, QueryError> {
         let queues = self.floors.ask(tenant, |leader| leader.queues(now_ms())).unwrap_or_default();
         let items: Vec<Value> = queues
@@ -368,6 +392,7 @@ impl Queries {
             "projector": progress,
             "projections": self.store.projections(),
             "store": self.store.figures(),
+            "search": { "model": self.desk.library().model(), "bases": self.desk.library().status() },
             "node": (self.node)(),
         }))
     }

@@ -41,7 +41,8 @@ impl Fixture {
             (AggregateKind::Settings, KindOf::<Settings>::boxed()),
             (AggregateKind::Agent, KindOf::<Agent>::boxed()),
         ];
-        let queries = Queries::new(store, shown, Floors::default(), || json!({"name": "test"}));
+        let desk = Desk::new(store.clone(), Library::new(dir.path().join("search"), None));
+        let queries = Queries::new(store, shown, Floors::default(), desk, || json!({"name": "test"}));
         Self { queries, progress, writer, kinds: kinds.into(), cells: HashMap::new(), seq: 0, _dir: dir }
     }
 
