@@ -11,8 +11,9 @@
 //! - [`scheduler`]: who gets which conversation, pure, and a simulator of it; [`dispatch`]: its leaders, and what they
 //!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
-//! - [`faq`]: the knowledge base, what an answer is; [`search`]: indexes and models, by which entries are found;
-//!   [`answering`]: keeps the indexes true, and answers customers;
+//! - [`faq`]: the knowledge base, what an answer is; [`search`]: what is near in words and meaning; [`answering`]: keeps
+//!   the indexes true, and answers customers; [`archive`]: finds what was ever said; [`http`]: how servers of others are
+//!   asked;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
 //!
@@ -21,6 +22,7 @@
 pub mod agent;
 pub mod aggregate;
 pub mod answering;
+pub mod archive;
 pub mod bridge;
 pub mod cli;
 pub mod config;
@@ -29,6 +31,7 @@ pub mod conversation;
 pub mod dispatch;
 pub mod engine;
 pub mod faq;
+pub mod http;
 pub mod journal;
 pub mod routing;
 pub mod runtime;
