@@ -29,6 +29,7 @@ pub mod journal;
 pub mod routing;
 pub mod runtime;
 pub mod scheduler;
+pub mod search;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

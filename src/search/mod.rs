@@ -1,0 +1,4 @@
+//! What is looked for by what it says.
+
+pub mod lexical;
+pub mod text;
