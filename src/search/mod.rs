@@ -2,3 +2,4 @@
 
 pub mod lexical;
 pub mod text;
+pub mod vectors;
