@@ -5,9 +5,10 @@
 use crate::{
     agent::Agent,
     aggregate::kind::{KindOf, Kinds},
+    answering::{Answering, AnsweringOptions, Desk, ModelError, NO_MODEL},
+    archive::{Archive, ArchiveTask},
     contact::Contact,
     conversation::Conversation,
-    answering::{Answering, AnsweringOptions, Desk, ModelError, NO_MODEL},
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
     journal::{Journal, subjects},
@@ -44,6 +45,8 @@ pub struct EngineOptions<J> {
     pub store_dir: PathBuf,
     /// Memory for RocksDB; its own default if absent.
     pub memory_budget_bytes: Option<u64>,
+    /// Where the search over messages is kept; `None`: there is none.
+    pub archive_dir: Option<PathBuf>,
     /// How answers are found.
     pub answering: AnsweringOptions,
     /// Limits of each partition.
@@ -63,6 +66,7 @@ impl<J> EngineOptions<J> {
             model: Some(NO_MODEL.to_owned()),
         };
         Self {
+            archive_dir: None,
             answering,
             journal,
             subjects: Arc::new(subjects),
@@ -102,6 +106,7 @@ pub struct Engine {
     node: Node,
     dispatch: Dispatch,
     answering: Answering,
+    archive: Option<ArchiveTask>,
 }
 
 impl Engine {
@@ -120,6 +125,7 @@ impl Engine {
         let dispatch = Dispatch::start(options.journal.clone(), store.clone(), options.name.clone());
         let (journal, name) = (options.journal.clone(), options.name.clone());
         let answering = Answering::start(journal, store.clone(), name, &options.answering)?;
+        let archive = options.archive_dir.map(|dir| ArchiveTask::start(options.journal.clone(), store.clone(), dir));
         let node = Node::start(NodeOptions {
             journal: options.journal,
             subjects: options.subjects,
@@ -130,7 +136,7 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node, dispatch, answering })
+        Ok(Self { store, projector, node, dispatch, answering, archive })
     }
 
     /// What the projector remembers.
@@ -153,6 +159,11 @@ impl Engine {
         self.answering.desk()
     }
 
+    /// The search over messages; finds nothing where it is not kept.
+    pub fn archive(&self) -> Archive {
+        self.archive.as_ref().map(ArchiveTask::archive).unwrap_or_default()
+    }
+
     /// What the node owns.
     pub fn status(&self) -> NodeStatus {
         self.node.status()
@@ -172,6 +183,9 @@ impl Engine {
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
         self.answering.stop().await;
+        if let Some(archive) = self.archive {
+            archive.stop().await;
+        }
         self.dispatch.stop().await;
         self.node.stop().await;
         Ok(self.projector.stop().await?)

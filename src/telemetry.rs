@@ -2,8 +2,8 @@
 //!
 //! The names of metrics are part of the contract: dashboards and alerts are built on them.
 
-use crate::runtime::metrics::METRICS;
-use prometheus::{IntCounter, IntGauge, Opts, TextEncoder, core::Collector};
+use crate::{runtime::metrics::METRICS, search::embed::EmbeddingCounts};
+use prometheus::{Counter, IntCounter, IntCounterVec, IntGauge, Opts, TextEncoder, core::Collector};
 use std::{io::IsTerminal, sync::LazyLock};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -80,6 +80,14 @@ pub struct Sample {
     pub store_memory_bytes: u64,
     /// Its files.
     pub store_disk_bytes: u64,
+    /// Knowledge-base entries that can be found, over all tenants.
+    pub search_entries: u64,
+    /// Changes of entries that search has not taken in yet.
+    pub search_pending: u64,
+    /// Last commit whose messages can be found.
+    pub archive_seq: u64,
+    /// What the model of questions has done.
+    pub embeddings: EmbeddingCounts,
 }
 
 /// What of a node is measured, and not counted: set from a [`Sample`] whenever somebody asks. (What is counted is in
@@ -98,6 +106,12 @@ struct Gauges {
     nats_lost: IntCounter,
     store_memory: IntGauge,
     store_disk: IntGauge,
+    search_entries: IntGauge,
+    search_pending: IntGauge,
+    archive_seq: IntGauge,
+    embeddings_waiting: IntGauge,
+    embeddings: IntCounterVec,
+    embedding_seconds: Counter,
 }
 
 static GAUGES: LazyLock<Gauges> = LazyLock::new(Gauges::register);
@@ -120,6 +134,15 @@ impl Gauges {
             nats_lost: added(IntCounter::new("kefu_nats_lost_total", "Times that the connection to NATS was lost")),
             store_memory: gauge("kefu_store_memory_bytes", "Memory of the store: caches, indexes, write buffers"),
             store_disk: gauge("kefu_store_disk_bytes", "Files of the store"),
+            search_entries: gauge("kefu_search_entries", "Knowledge-base entries that can be found"),
+            search_pending: gauge("kefu_search_pending", "Changes of entries that search has not taken in yet"),
+            archive_seq: gauge("kefu_archive_seq", "Sequence in the log up to which messages can be found"),
+            embeddings_waiting: gauge("kefu_embeddings_waiting", "Texts that wait for the model of questions"),
+            embeddings: added(IntCounterVec::new(
+                Opts::new("kefu_embeddings_total", "Texts by what became of them: computed, cached, refused, failed"),
+                &["outcome"],
+            )),
+            embedding_seconds: added(Counter::new("kefu_embedding_seconds_total", "Time that the model has computed")),
         }
     }
 
@@ -137,6 +160,21 @@ impl Gauges {
         self.nats_lost.inc_by(sample.nats_lost.saturating_sub(self.nats_lost.get()));
         set(&self.store_memory, sample.store_memory_bytes);
         set(&self.store_disk, sample.store_disk_bytes);
+        set(&self.search_entries, sample.search_entries);
+        set(&self.search_pending, sample.search_pending);
+        set(&self.archive_seq, sample.archive_seq);
+        let counts = sample.embeddings;
+        set(&self.embeddings_waiting, counts.waiting);
+        for (outcome, count) in [
+            ("computed", counts.computed),
+            ("cached", counts.cached),
+            ("refused", counts.refused),
+            ("failed", counts.failed),
+        ] {
+            let counter = self.embeddings.with_label_values(&[outcome]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.embedding_seconds.inc_by((counts.busy_us as f64 / 1e6 - self.embedding_seconds.get()).max(0.0));
     }
 }
 
@@ -168,6 +206,8 @@ mod tests {
     #[test]
     fn the_names_of_metrics_are_kept() {
         let sample = Sample { ready: true, log_seq: 7, projector_seq: 5, nats_lost: 2, ..Sample::default() };
+        let embeddings = EmbeddingCounts { cached: 3, ..EmbeddingCounts::default() };
+        let sample = Sample { embeddings, ..sample };
         render_metrics(&sample);
         let text = render_metrics(&sample);
         for line in [
@@ -177,6 +217,7 @@ mod tests {
             "kefu_nats_connected 0",
             "kefu_append_seconds_count",
             "kefu_timers_sent_total",
+            "kefu_embeddings_total{outcome=\"cached\"} 3",
             "kefu_build_info{version=",
             "process_resident_memory_bytes",
         ] {

@@ -102,7 +102,12 @@ impl Desk {
     }
 
     /// What the desk would answer, as soon as that is what is expected.
-    async fn until(&self, question: &str, what: &str, expected: impl Fn(Option<&Answered>) -> bool) -> Option<Answered> {
+    async fn until(
+        &self,
+        question: &str,
+        what: &str,
+        expected: impl Fn(Option<&Answered>) -> bool,
+    ) -> Option<Answered> {
         let looks = async {
             loop {
                 let answered = self.engine().desk().ask("demo", "web", question, &[]).await.unwrap();
@@ -159,13 +164,15 @@ async fn an_approved_entry_answers_and_a_retired_one_does_not() {
     assert_eq!(desk.engine().desk().ask("demo", "web", "return my shoes", &[]).await.unwrap(), None, "a draft is none");
     desk.asks("faq", "returns", json!({"type": "approve"})).await;
     desk.approved("opening", "When are you open?", "From nine to five.").await;
-    desk.until("when do you open", "found", |answered| answered.is_some_and(|a| a.candidates[0].entry == "opening")).await;
+    desk.until("when do you open", "found", |answered| answered.is_some_and(|a| a.candidates[0].entry == "opening"))
+        .await;
 
     desk.says("alice", "1", "how do I return shoes?").await;
     assert_eq!(replies.next().await, "Dear Alice, within 14 days.");
 
     desk.asks("faq", "returns", json!({"type": "retire"})).await;
-    let gone = |answered: Option<&Answered>| answered.is_some_and(|a| a.candidates.iter().all(|c| c.entry != "returns"));
+    let gone =
+        |answered: Option<&Answered>| answered.is_some_and(|a| a.candidates.iter().all(|c| c.entry != "returns"));
     desk.until("how do I return shoes?", "gone", gone).await;
     desk.stop().await;
 }

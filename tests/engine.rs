@@ -10,6 +10,7 @@ use futures::StreamExt;
 use kefu::{
     engine::{Engine, EngineOptions},
     journal::{Journal, NatsJournal, OutboxStart, Outgoing},
+    search::messages::Wanted,
     settings::demo_settings,
 };
 use kefu_events::{AggregateKind, CommandResult, Outbound, key::conversation_key};
@@ -392,4 +393,62 @@ async fn the_scheduler_offers_to_whoever_is_free_and_asks_another_when_one_decli
     assert_eq!((&decision["agent"], &decision["policy"]), (&json!(second), &json!("index")));
     assert_eq!(decision["candidates"][0]["conversation"], json!(dan));
     team.engine.stop().await.unwrap();
+}
+
+/// An engine that keeps the search over messages.
+async fn start_with_archive(server: &nats::TestServer) -> (NatsJournal, Engine) {
+    let journal = server.journal().await;
+    let store = server.data.path().join("store");
+    let mut options = EngineOptions::new(journal.clone(), journal.subjects().clone(), journal.partitions(), store);
+    options.archive_dir = Some(server.data.path().join("archive"));
+    (journal, Engine::start(options).unwrap())
+}
+
+/// The ids of the messages that are found, as soon as there are so many.
+async fn found(engine: &Engine, text: &str, count: usize) -> Vec<String> {
+    let looks = async {
+        loop {
+            let wanted = Wanted { text, limit: 100, ..Wanted::default() };
+            let hits = engine.archive().find("demo", &wanted).unwrap();
+            if let Some(hits) = hits.filter(|hits| hits.total == count) {
+                return hits.items.into_iter().map(|hit| hit.id).collect();
+            }
+            // waits because an index does not announce what it has taken in
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looks).await.unwrap_or_else(|_| panic!("{text:?} is never found {count} times"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_is_found_once_over_restarts_and_after_the_index_was_damaged() {
+    let server = nats::TestServer::start().await;
+    let (journal, engine) = start_with_archive(&server).await;
+    let set = json!({"type": "set", "value": demo_settings()});
+    assert!(command(&journal, "settings", "tenant", "make", set).await.ok);
+    let key = conversation_key("web", "alice");
+    let say = async |id: &str, text: &str| {
+        let message = json!({"id": id, "channel": "web", "thread": "alice", "sender": {"id": "alice"},
+            "sent_at": "2026-11-22T00:00:00.000Z", "content": {"kind": "text", "text": text}});
+        journal.publish_inbound("demo", "web", &key, id, Bytes::from(message.to_string())).await.unwrap();
+    };
+    say("m1", "my red shoes are lost").await;
+    say("m2", "我的红鞋子丢了").await;
+    assert_eq!(found(&engine, "shoe", 1).await, ["m1"]);
+    assert_eq!(found(&engine, "鞋子丢", 1).await, ["m2"]);
+    engine.stop().await.unwrap();
+
+    let (journal, engine) = start_with_archive(&server).await;
+    let message = json!({"id": "m3", "channel": "web", "thread": "alice", "sender": {"id": "alice"},
+        "sent_at": "2026-11-22T00:00:01.000Z", "content": {"kind": "text", "text": "the shoes again"}});
+    journal.publish_inbound("demo", "web", &key, "m3", Bytes::from(message.to_string())).await.unwrap();
+    assert_eq!(found(&engine, "shoes", 2).await, ["m3", "m1"], "what was in the index is not taken in again");
+    engine.stop().await.unwrap();
+
+    for file in std::fs::read_dir(server.data.path().join("archive")).unwrap().flatten() {
+        std::fs::write(file.path(), b"no index").unwrap();
+    }
+    let (_journal, engine) = start_with_archive(&server).await;
+    assert_eq!(found(&engine, "shoes", 2).await, ["m3", "m1"], "the log has it all");
+    engine.stop().await.unwrap();
 }

@@ -37,6 +37,10 @@ pub mod name {
     pub const ENTRIES: &str = "entries";
     /// What a customer would get to a question: `{question, channel?, earlier?}`, with what was found and how probable it is.
     pub const ASK: &str = "ask";
+    /// Messages of the whole history that have all of these words, the newest first: `{text?, conversation?, channel?,
+    /// author?, agent?, from?, to?, notes?, by_relevance?, offset?, limit?}`. `author` is `customer`, `agent`, `bot`,
+    /// `system` or `note`; `notes: false` leaves out what only colleagues see. With how many there are in all.
+    pub const SEARCH_MESSAGES: &str = "search_messages";
     /// One settings document with its earlier versions: `{document}`.
     pub const SETTINGS: &str = "settings";
     /// Names of a tenant's settings documents.

@@ -23,7 +23,6 @@ use kefu_events::{
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::{broadcast::error::RecvError, watch};
@@ -274,7 +273,8 @@ impl Desk {
         let asker = Asker { channel: &question.channel, customer_name: question.customer_name.as_deref() };
         match answer::chosen(&question.question, &question.choices) {
             Choice::Chosen(choice) => {
-                let entry = self.store.answer(tenant, &choice.entry)?.filter(|entry| answer::is_answer(&entry.content, now()));
+                let entry =
+                    self.store.answer(tenant, &choice.entry)?.filter(|entry| answer::is_answer(&entry.content, now()));
                 let text = entry.as_ref().and_then(|entry| answer::text_for(&entry.content, &asker).ok());
                 return Ok(match (text, entry) {
                     // The customer has said so.
@@ -376,7 +376,9 @@ fn command(tenant: &str, key: &str, node: &str, request: &str, reply: Reply) -> 
         Reply::Choices { text, confidence, choices } => {
             ConversationCommand::OfferChoices { v: V, request, content: Content::text(text), confidence, choices }
         }
-        Reply::Decline { reason, confidence } => ConversationCommand::DeclineAnswer { v: V, request, reason, confidence },
+        Reply::Decline { reason, confidence } => {
+            ConversationCommand::DeclineAnswer { v: V, request, reason, confidence }
+        }
     };
     // A fresh one for every try: a known one would be swallowed by the queue's memory after a refusal.
     let id = format!("answer-{}", uuid::Uuid::now_v7().simple());

@@ -278,7 +278,7 @@ impl Library {
         }
         let embed = self.0.embeddings.clone().map(|embeddings| {
             move |texts: &[&str], role: Role| -> Result<Vec<Vec<f32>>, EmbedError> {
-                embeddings.embed_all(texts, role, &mut |_, _| {})
+                embeddings.embed_all(texts, role, |_| {})
             }
         });
         let mut left = total;

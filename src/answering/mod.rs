@@ -17,8 +17,6 @@
 
 mod desk;
 mod library;
-#[cfg(test)]
-mod tests;
 
 pub use desk::{Answered, Desk};
 pub use library::{BaseStatus, Library};
@@ -33,7 +31,7 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 
 /// The model that is used where nobody names one: Chinese and English in one space.
-pub const DEFAULT_MODEL: &str = "multilingual-e5-small";
+pub const DEFAULT_MODEL: &str = "multilingual-e5-small-q4";
 /// In the place of a model's name: words alone.
 pub const NO_MODEL: &str = "none";
 
@@ -86,7 +84,8 @@ impl Answering {
             let library = library.clone();
             move || library.tenants()
         };
-        let keeper = Keeper { journal: journal.clone(), node: node.clone(), what: "answers", tenants, led: led.clone() };
+        let keeper =
+            Keeper { journal: journal.clone(), node: node.clone(), what: "answers", tenants, led: led.clone() };
         let tasks = vec![
             tokio::spawn(library.run(store, stopped.clone())),
             tokio::spawn(desk.clone().serve(journal, node, led, stopped.clone())),

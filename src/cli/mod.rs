@@ -28,6 +28,7 @@ mod replay;
 mod rules;
 mod scheduler;
 mod schema;
+mod search;
 mod send;
 mod serve;
 mod settings;
@@ -133,6 +134,7 @@ enum Command {
     Agent(agent::Agent),
     #[command(subcommand)]
     Faq(faq::Faq),
+    Search(search::Search),
     Queue(queue::Queue),
     Why(why::Why),
     #[command(subcommand)]
@@ -239,6 +241,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Contact(args) => args.run(session).await?,
         Command::Agent(args) => args.run(session).await?,
         Command::Faq(args) => args.run(session).await?,
+        Command::Search(args) => args.run(session).await?,
         Command::Queue(args) => args.run(session).await?,
         Command::Why(args) => args.run(session).await?,
         Command::Channel(args) => args.run(session).await?,

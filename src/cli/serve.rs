@@ -12,6 +12,8 @@ use super::{
     settings::set,
 };
 use crate::{
+    answering::Library,
+    archive::Archive,
     bridge::{Bridge, BridgeOptions, Probe, Report},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
@@ -96,7 +98,7 @@ pub struct Serve {
     #[arg(long, value_name = "N")]
     max_pending: Option<String>,
     /// The model that turns questions into vectors, that is its folder in --models; none: words alone [env: KEFU_MODEL]
-    /// [default: multilingual-e5-small where it is there]
+    /// [default: multilingual-e5-small-q4 where it is there]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Where the models' folders are [env: KEFU_MODELS] [default: kefu/models in the cache directory]
@@ -220,11 +222,11 @@ impl Running {
 
         let started = start_engine(config, &journal).await?;
         let (store, progress) = (started.store().clone(), started.projector().progress());
-        let (floors, desk) = (started.floors(), started.desk());
+        let (floors, desk, archive) = (started.floors(), started.desk(), started.archive());
         *lock(&engine) = Some(started);
         let told = probe.clone();
         let node = move || serde_json::to_value(told()).unwrap_or_default();
-        let queries = Queries::new(store, progress.clone(), floors, desk, node);
+        let queries = Queries::new(store, progress.clone(), floors, desk, archive, node);
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);
 
@@ -401,6 +403,7 @@ async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, 
     options.limits.idle_ms = i64::try_from(config.limits.idle.as_millis()).unwrap_or(i64::MAX);
     // As if this node had to own all of them, which it does when it is the last one.
     options.limits.max_active = (config.limits.max_active / usize::from(partitions.max(1))).max(1);
+    options.archive_dir = Some(config.data.join("archive"));
     options.answering.model.clone_from(&config.model);
     options.answering.models.clone_from(&config.models);
     // Opening the store reads indexes from disk; nothing else is waiting for this thread yet.
@@ -412,12 +415,13 @@ fn probe(connection: watch::Receiver<Connection>, engine: &Shared) -> Probe {
     let engine = Arc::clone(engine);
     Arc::new(move || {
         let connection = *connection.borrow();
-        let (progress, node, figures) = match &*lock(&engine) {
+        let (progress, node, figures, search) = match &*lock(&engine) {
             Some(engine) => {
                 let progress = engine.projector().progress().borrow().clone();
-                (Some(progress), Some(engine.status()), Some(engine.store().figures()))
+                let (desk, archive) = (engine.desk(), engine.archive());
+                (Some(progress), Some(engine.status()), Some(engine.store().figures()), Some((desk, archive)))
             }
-            None => (None, None, None),
+            None => (None, None, None, None),
         };
         let mut waiting_for = Vec::new();
         if !connection.connected {
@@ -450,9 +454,23 @@ fn probe(connection: watch::Receiver<Connection>, engine: &Shared) -> Probe {
             nats_lost: connection.lost,
             store_memory_bytes: figures.as_ref().map_or(0, |figures| figures.memory_bytes),
             store_disk_bytes: figures.as_ref().map_or(0, |figures| figures.disk_bytes),
+            ..search.map(|(desk, archive)| searched(desk.library(), &archive)).unwrap_or_default()
         };
         Report { waiting_for, sample }
     })
+}
+
+/// What is measured of search.
+fn searched(library: &Library, archive: &Archive) -> Sample {
+    let bases = library.status();
+    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+    Sample {
+        search_entries: bases.values().map(|base| count(base.entries)).sum(),
+        search_pending: bases.values().map(|base| count(base.pending)).sum(),
+        archive_seq: archive.status().seq,
+        embeddings: library.embeddings().map(|embeddings| embeddings.counts()).unwrap_or_default(),
+        ..Sample::default()
+    }
 }
 
 fn describe(progress: &Progress) -> String {

@@ -85,7 +85,12 @@ pub const KEYS: &[Key] = &[
     key(IDLE, "KEFU_IDLE", Some("5m"), "idle time after which a conversation leaves the memory"),
     key(MAX_ACTIVE, "KEFU_MAX_ACTIVE", Some("200000"), "conversations in memory, at most"),
     key(MAX_PENDING, "KEFU_MAX_PENDING", Some("1000"), "unanswered messages held per partition and queue, at most"),
-    key(MODEL, "KEFU_MODEL", None, "model for questions (multilingual-e5-small where it is there); none: words alone"),
+    key(
+        MODEL,
+        "KEFU_MODEL",
+        None,
+        "model for questions (multilingual-e5-small-q4 where it is there); none: words alone",
+    ),
     key(MODELS, "KEFU_MODELS", None, "directory of the models (kefu/models in the cache directory)"),
     key(LOG_LEVEL, "KEFU_LOG", None, "which lines are logged: error, warn, info, debug, trace, or a tracing filter"),
     key(LOG_FORMAT, "KEFU_LOG_FORMAT", Some("human"), "how they look: human or json"),

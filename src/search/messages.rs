@@ -140,8 +140,9 @@ struct Fields {
 impl Fields {
     fn schema() -> (Schema, Self) {
         let mut schema = Schema::builder();
-        let indexing =
-            TextFieldIndexing::default().set_tokenizer(TOKENIZER).set_index_option(IndexRecordOption::WithFreqsAndPositions);
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer(TOKENIZER)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions);
         let fields = Self {
             key: schema.add_text_field("key", STRING),
             tenant: schema.add_text_field("tenant", STRING),
@@ -271,7 +272,7 @@ enum Sought {
 fn sought(words: &[Word]) -> Vec<Sought> {
     let mut all: Vec<Sought> = Vec::new();
     let mut run: Vec<(usize, String)> = Vec::new();
-    let mut close = |run: &mut Vec<(usize, String)>| {
+    let close = |run: &mut Vec<(usize, String)>| {
         let characters: Vec<String> = run.drain(..).map(|(_, text)| text).collect();
         match characters.len() {
             0 => None,
@@ -284,10 +285,10 @@ fn sought(words: &[Word]) -> Vec<Sought> {
     characters.sort_by_key(|word| word.position);
     characters.dedup_by_key(|word| word.position);
     for word in characters {
-        if run.last().is_some_and(|(position, _)| *position + 1 != word.position) {
+        if run.last().is_some_and(|(end, _)| *end != word.from) {
             all.extend(close(&mut run));
         }
-        run.push((word.position, word.text.clone()));
+        run.push((word.to, word.text.clone()));
     }
     all.extend(close(&mut run));
     let others = words.iter().filter(|word| !word.text.chars().all(is_asian));
@@ -322,7 +323,8 @@ impl MessageReader {
         let mut items = Vec::with_capacity(addresses.len());
         for address in addresses.into_iter().take(wanted.limit) {
             let document: TantivyDocument = searcher.doc(address)?;
-            let text = |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            let text =
+                |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
             items.push(Hit {
                 id: text(fields.id),
                 conversation: text(fields.conversation),
@@ -487,7 +489,8 @@ mod tests {
 
     #[test]
     fn filters_narrow_and_an_edit_takes_the_place_of_what_it_edits() {
-        let note = Message { author: "note", author_id: Some("ann".into()), at_ms: 5_000, ..message("n", "likes shoes") };
+        let note =
+            Message { author: "note", author_id: Some("ann".into()), at_ms: 5_000, ..message("n", "likes shoes") };
         let (_dir, mut index) = index(&[message("a", "shoes"), note]);
         let shoes = || text("shoes");
         assert_eq!(ids(&index, "demo", shoes()), ["n", "a"], "the newest first");

@@ -8,6 +8,7 @@
 //! tantivy, usearch and the models are known here only. This folder may not know where texts come from, nor what is done
 //! with what is found.
 
+pub mod base;
 pub mod embed;
 pub mod lexical;
 pub mod messages;

@@ -29,7 +29,7 @@ Examples:
   kefu faq approve returns
   kefu faq list --waiting                         what waits for approval
   kefu faq history returns
-  kefu faq ask "can I send it back?"
+  kefu faq ask \"can I send it back?\"
   kefu faq export all.jsonl")]
 pub enum Faq {
     /// Write an entry, or change what it says; it answers once it is approved

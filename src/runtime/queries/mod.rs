@@ -8,15 +8,17 @@ use crate::{
     agent,
     aggregate::Tracked,
     answering::Desk,
+    archive::Archive,
     contact,
     dispatch::Floors,
     faq::entry,
     scheduler::{ConversationKey, views::BadKey},
+    search::messages::{MAX_REACH, Wanted},
     settings,
     store::{AgentFilter, ContactFilter, ConversationFilter, EntryFilter, Page, PageError, Store, StoreError},
 };
 use kefu_events::{
-    AggregateKind,
+    AggregateKind, Timestamp,
     key::{contact_key, conversation_key, token_of},
     query::{QueryError, QueryResponse, name},
 };
@@ -37,6 +39,7 @@ pub struct Queries {
     progress: watch::Receiver<Progress>,
     floors: Floors,
     desk: Desk,
+    archive: Archive,
     node: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -116,6 +119,24 @@ struct ManyEntries {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ManyMessages {
+    #[serde(default)]
+    text: String,
+    conversation: Option<String>,
+    channel: Option<String>,
+    author: Option<String>,
+    agent: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    notes: Option<bool>,
+    #[serde(default)]
+    by_relevance: bool,
+    offset: Option<usize>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Ask {
     question: String,
     channel: Option<String>,
@@ -147,7 +168,7 @@ struct Shown<'a, S> {
     key: &'a str,
     version: u64,
     seq: u64,
-    at: kefu_events::Timestamp,
+    at: Timestamp,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     quarantined: bool,
     state: &'a S,
@@ -167,9 +188,10 @@ impl Queries {
         progress: watch::Receiver<Progress>,
         floors: Floors,
         desk: Desk,
+        archive: Archive,
         node: impl Fn() -> Value + Send + Sync + 'static,
     ) -> Self {
-        Self { store, progress, floors, desk, node: Arc::new(node) }
+        Self { store, progress, floors, desk, archive, node: Arc::new(node) }
     }
 
     /// The answer to the query `query` of a tenant with these parameters. Reads RocksDB: not for a thread that must not wait.
@@ -196,6 +218,7 @@ impl Queries {
             name::AGENTS => self.agents(tenant, &read(parameters)?),
             name::ENTRY => self.entry(tenant, &read(parameters)?),
             name::ENTRIES => self.entries(tenant, &read(parameters)?),
+            name::SEARCH_MESSAGES => self.search_messages(tenant, &read(parameters)?),
             name::ASK => self.ask(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),
             name::WHY => self.why(tenant, &read(parameters)?),
@@ -311,6 +334,34 @@ impl Queries {
         page(self.store.entries(tenant, filter, asked.content, asked.after.as_deref(), limit(asked.limit)?))
     }
 
+    fn search_messages(&self, tenant: &str, asked: &ManyMessages) -> Result<Value, QueryError> {
+        let offset = asked.offset.unwrap_or_default();
+        if offset > MAX_REACH {
+            return Err(invalid(&format!("offset is {offset}, and may be up to {MAX_REACH}: ask more exactly")));
+        }
+        let wanted = Wanted {
+            text: &asked.text,
+            conversation: asked.conversation.as_deref(),
+            channel: asked.channel.as_deref(),
+            author: asked.author.as_deref(),
+            agent: asked.agent.as_deref(),
+            from_ms: asked.from.map(Timestamp::as_millis),
+            to_ms: asked.to.map(Timestamp::as_millis),
+            without_notes: asked.notes == Some(false),
+            by_relevance: asked.by_relevance,
+            offset,
+            limit: limit(asked.limit)?,
+        };
+        let found = self.archive.find(tenant, &wanted).map_err(|error| {
+            tracing::error!(%error, "messages could not be searched");
+            QueryError::new("internal", "the index of messages could not be read; the node's log says why")
+        })?;
+        let hits = found.ok_or_else(|| QueryError::new("not_ready", "the index of messages is being opened"))?;
+        let mut answer = to_value(&hits);
+        answer["archive"] = to_value(&self.archive.status());
+        Ok(answer)
+    }
+
     fn ask(&self, tenant: &str, asked: &Ask) -> Result<Value, QueryError> {
         let channel = asked.channel.as_deref().unwrap_or_default();
         // This thread may wait: see `answer`.
@@ -392,6 +443,7 @@ impl Queries {
             "projector": progress,
             "projections": self.store.projections(),
             "store": self.store.figures(),
+            "archive": self.archive.status(),
             "search": { "model": self.desk.library().model(), "bases": self.desk.library().status() },
             "node": (self.node)(),
         }))

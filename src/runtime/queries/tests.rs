@@ -7,6 +7,8 @@ use crate::{
         Context, TenantConfig,
         kind::{Kind, KindOf},
     },
+    answering::{Desk, Library},
+    archive::Archive,
     contact::Contact,
     runtime::projector::ProjectorState,
     settings::Settings,
@@ -42,7 +44,8 @@ impl Fixture {
             (AggregateKind::Agent, KindOf::<Agent>::boxed()),
         ];
         let desk = Desk::new(store.clone(), Library::new(dir.path().join("search"), None));
-        let queries = Queries::new(store, shown, Floors::default(), desk, || json!({"name": "test"}));
+        let queries =
+            Queries::new(store, shown, Floors::default(), desk, Archive::default(), || json!({"name": "test"}));
         Self { queries, progress, writer, kinds: kinds.into(), cells: HashMap::new(), seq: 0, _dir: dir }
     }
 

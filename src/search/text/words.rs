@@ -60,6 +60,11 @@ enum Class {
     Gap,
 }
 
+/// Whether a character is written without spaces to the next: Chinese, and the Japanese syllables.
+pub fn is_asian(character: char) -> bool {
+    Class::of(character) == Class::Asian
+}
+
 impl Class {
     fn of(character: char) -> Self {
         match character {
