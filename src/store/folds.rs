@@ -3,7 +3,7 @@
 //! [`Kinds`](crate::aggregate::kind::Kinds) does the same for deciding. It also computes the effects of each commit,
 //! which cost more than all that is done here, and are of no use to a projector.
 
-use super::{AGENTS, CONTACTS, CONVERSATIONS, STAFF, WAITING, commit::AnyCommit, entries::Entries, keys};
+use super::{AGENTS, CONTACTS, CONVERSATIONS, PRACTICE, STAFF, WAITING, commit::AnyCommit, entries::Entries, keys};
 use crate::{
     agent::Agent,
     aggregate::{Aggregate, Cause, Tracked},
@@ -67,7 +67,7 @@ impl Folds {
             .with::<Conversation>(&[CONVERSATIONS, WAITING])
             .with::<Contact>(&[CONTACTS])
             .with::<Settings>(&[])
-            .with::<Agent>(&[AGENTS, STAFF])
+            .with::<Agent>(&[AGENTS, STAFF, PRACTICE])
     }
 
     /// No kinds.

@@ -43,11 +43,11 @@ pub use commit::{DecodedCommit, Header, commit_id_of};
 pub use database::StoreOptions;
 pub use entries::Entries;
 pub use error::StoreError;
-pub use feeds::{ListChange, ListFeed};
+pub use feeds::{ListBatch, ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
     AGENTS, AgentFilter, AgentSummary, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter,
-    ConversationSummary, HeldSlot, Page, PageError, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor,
+    ConversationSummary, HeldSlot, PRACTICE, Page, PageError, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor,
     tenant_and_key,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};

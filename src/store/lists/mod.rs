@@ -6,12 +6,14 @@
 mod agents;
 mod contacts;
 mod conversations;
+mod practice;
 mod staff;
 mod waiting;
 
 pub use agents::{AGENTS, AgentFilter, AgentSummary};
 pub use contacts::{CONTACTS, ContactFilter, ContactSummary};
 pub use conversations::{CONVERSATIONS, ConversationFilter, ConversationSummary};
+pub use practice::PRACTICE;
 pub use staff::{HeldSlot, STAFF, StaffEntry};
 pub use waiting::{WAITING, WaitingEntry};
 
