@@ -17,9 +17,10 @@ fn effect(commit: &Commit<AgentEvent>, event: &AgentEvent) -> Option<Effect> {
     // The agent is named by the key, under which the conversation's answers come back here.
     let agent = || commit.key.clone();
     let (conversation, command) = match event {
-        Event::SlotReserved { reservation, conversation, session, decision, .. } => {
+        Event::SlotReserved { reservation, conversation, session, decision, practice, .. } => {
             let (reservation, session, decision) = (Some(reservation.clone()), *session, decision.clone());
-            (conversation, Command::Offer { v: V, agent: agent(), reservation, session, decision })
+            let practice = practice.clone();
+            (conversation, Command::Offer { v: V, agent: agent(), reservation, session, decision, practice })
         }
         Event::ReservationQuestioned { reservation, conversation, .. } => {
             (conversation, Command::CheckReservation { v: V, agent: agent(), reservation: reservation.clone() })

@@ -2,7 +2,7 @@
 
 use super::state::{MAX_ENDED, Slot, SlotPhase, State};
 use crate::aggregate::CommitMeta;
-use kefu_events::agent::AgentEvent;
+use kefu_events::agent::{AgentEvent, Handled};
 
 pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent) {
     use AgentEvent as Event;
@@ -37,7 +37,7 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent)
             state.slots = *slots;
             state.weights.clone_from(weights);
         }
-        Event::SlotReserved { reservation, conversation, weight, deadline, .. } => {
+        Event::SlotReserved { reservation, conversation, weight, deadline, practice, .. } => {
             let slot = Slot {
                 conversation: conversation.clone(),
                 weight: *weight,
@@ -45,16 +45,20 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent)
                 since: commit.at,
                 deadline: Some(*deadline),
                 attempt: 0,
+                practice: practice.clone(),
+                shared_ms: 0,
             };
             state.held.insert(reservation.clone(), slot);
             state.assigned_at = Some(commit.at);
             state.idle_since = None;
         }
         Event::SlotOccupied { reservation, deadline, .. } => {
+            state.count_to(commit.at);
             if let Some(slot) = state.held.get_mut(reservation) {
                 (slot.phase, slot.since) = (SlotPhase::Occupied, commit.at);
                 (slot.deadline, slot.attempt) = (*deadline, 0);
             }
+            state.counted_to = Some(commit.at);
         }
         Event::ReservationQuestioned { reservation, attempt, deadline, .. } => {
             if let Some(slot) = state.held.get_mut(reservation) {
@@ -63,7 +67,15 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent)
         }
         Event::WrapUpStarted { reservation, .. } => now_in(state, reservation, SlotPhase::WrapUp),
         Event::WrapUpEnded { reservation, .. } => now_in(state, reservation, SlotPhase::Occupied),
-        Event::SlotReleased { reservation, .. } => {
+        Event::SlotReleased { reservation, handled, .. } => {
+            state.count_to(commit.at);
+            if let Some(Handled { practice, seconds, at_once }) = handled {
+                for skill in &practice.skills {
+                    let (at_ms, half_life) = (commit.at.as_millis(), practice.half_life_days);
+                    state.sums(skill, commit.at).add_case(*seconds, *at_once, at_ms, half_life);
+                }
+            }
+            state.freed_at = Some(commit.at);
             if state.held.remove(reservation).is_some() && state.held.is_empty() {
                 state.idle_since = Some(commit.at);
             }
@@ -71,6 +83,12 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent)
                 state.ended.pop_front();
             }
             state.ended.push_back(reservation.clone());
+        }
+        Event::Rated { score, practice, .. } => {
+            for skill in &practice.skills {
+                let (at_ms, half_life) = (commit.at.as_millis(), practice.half_life_days);
+                state.sums(skill, commit.at).add_rating(f64::from(*score), at_ms, half_life);
+            }
         }
         Event::CommandRefused(refused) => state.refused = Some(refused.command.clone()),
         Event::ReservationWithdrawn { .. } | Event::Quarantined(_) | Event::QuarantineLifted(_) => {}

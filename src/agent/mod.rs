@@ -54,7 +54,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use state::{DEFAULT_SLOTS, MAX_ENDED, MAX_SLOTS, Slot, SlotPhase, State};
+pub use state::{DEFAULT_SLOTS, MAX_ENDED, MAX_PRACTISED, MAX_SLOTS, Slot, SlotPhase, State};
 
 use crate::aggregate::{Aggregate, CommitMeta, Context, Deadline, Effect, Input};
 use kefu_events::{
@@ -76,7 +76,7 @@ pub struct Agent;
 
 impl Aggregate for Agent {
     const KIND: AggregateKind = AggregateKind::Agent;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     type State = State;
     type Event = AgentEvent;

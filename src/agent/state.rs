@@ -1,8 +1,9 @@
 //! What an agent remembers.
 
+use crate::scheduler::estimates::Sums;
 use kefu_events::{
     Timestamp,
-    agent::{ReservationKind, RoutingStatus},
+    agent::{Handled, Practice, ReservationKind, RoutingStatus},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,10 @@ pub const MAX_SLOTS: u32 = 1_000;
 pub const MAX_ENDED: usize = 128;
 /// Connections of one agent: browser tabs and telephones. More are old ones whose end was not noticed.
 pub const MAX_CONNECTIONS: usize = 32;
+
+/// Skills in which an agent's work is remembered; the one with the fewest cases is forgotten first. As many as an agent
+/// can have.
+pub const MAX_PRACTISED: usize = 200;
 
 /// An agent's memory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -73,6 +78,15 @@ pub struct State {
     /// Id of the command that was refused last: how a scheduler learns that its reservation was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// When a slot was last released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freed_at: Option<Timestamp>,
+    /// Skill → how the work in it went.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub practised: BTreeMap<String, Sums>,
+    /// Up to when the time that slots are occupied has been counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted_to: Option<Timestamp>,
 }
 
 /// Slots that are kept under one reservation.
@@ -92,6 +106,16 @@ pub struct Slot {
     /// How often it has been asked since.
     #[serde(default)]
     pub attempt: u32,
+    /// Of which skills it is a case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub practice: Option<Practice>,
+    /// Since it was occupied: the agent's occupied slots, summed up over the time, in ms.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shared_ms: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How far a slot is.
@@ -120,6 +144,42 @@ impl State {
     /// Slots that could be reserved now, were the agent ready.
     pub fn free(&self) -> u32 {
         self.slots.saturating_sub(self.in_use())
+    }
+
+    /// Counts the time up to now in which slots were occupied beside each other.
+    pub(super) fn count_to(&mut self, now: Timestamp) {
+        let since = self.counted_to.replace(now);
+        let elapsed = since.map_or(0, |since| u64::try_from(now.millis_since(since)).unwrap_or_default());
+        let is_occupied = |slot: &&mut Slot| slot.phase != SlotPhase::Reserved;
+        let at_once = self.held.values_mut().filter(is_occupied).count() as u64;
+        for slot in self.held.values_mut().filter(is_occupied) {
+            slot.shared_ms = slot.shared_ms.saturating_add(elapsed.saturating_mul(at_once));
+        }
+        if at_once == 0 {
+            self.counted_to = None;
+        }
+    }
+
+    /// How the agent has worked on what is held under a reservation, if it is a case of anything. The time must have been
+    /// counted up to now.
+    pub(super) fn handled(&self, reservation: &str, now: Timestamp) -> Option<Handled> {
+        let slot = self.held.get(reservation).filter(|slot| slot.phase != SlotPhase::Reserved)?;
+        let practice = slot.practice.clone()?;
+        let ms = now.millis_since(slot.since).max(1) as f64;
+        Some(Handled { practice, seconds: ms / 1_000.0, at_once: (slot.shared_ms as f64 / ms).max(1.0) })
+    }
+
+    /// The sums of a skill, to be added to.
+    pub(super) fn sums(&mut self, skill: &str, now: Timestamp) -> &mut Sums {
+        if !self.practised.contains_key(skill) && self.practised.len() >= MAX_PRACTISED {
+            let now_ms = now.as_millis();
+            let cases = |sums: &Sums| sums.at(now_ms, sums.half_life_days).cases;
+            let least = self.practised.iter().min_by(|a, b| cases(a.1).total_cmp(&cases(b.1)));
+            if let Some(least) = least.map(|(skill, _)| skill.clone()) {
+                self.practised.remove(&least);
+            }
+        }
+        self.practised.entry(skill.to_owned()).or_default()
     }
 
     /// Why no slot can be reserved now for this, whatever its weight; `None` if one can.

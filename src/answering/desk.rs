@@ -183,7 +183,7 @@ impl Desk {
         stopped: &mut watch::Receiver<bool>,
     ) -> Result<bool, StoreError> {
         let missing = || StoreError::Damaged("the list of questions is missing".to_owned());
-        let mut feed = self.store.watch_list(QUESTIONS.name).ok_or_else(missing)?;
+        let (mut feed, _) = self.store.watch_lists(&[QUESTIONS.name]).ok_or_else(missing)?;
         let mut waiting: BTreeMap<Place, Waiting> = BTreeMap::new();
         self.store.questions(|tenant, key, question| {
             waiting.insert((tenant.to_owned(), key.to_owned()), Waiting { question, under_way: false });
@@ -222,7 +222,7 @@ impl Desk {
                     }
                 }
                 changes = feed.recv() => match changes {
-                    Ok(changes) => for change in changes.iter() {
+                    Ok(batch) => for change in batch.changes.iter().filter(|change| change.list == QUESTIONS.name) {
                         let Some((tenant, key)) = tenant_and_key(&change.key) else { continue };
                         let place = (tenant.to_owned(), key.to_owned());
                         let question = change.value.as_deref().map(serde_json::from_slice::<Question>);

@@ -146,7 +146,7 @@ impl Library {
     /// `true`: it was told to stop.
     async fn follow(&self, store: &Store, stopped: &mut watch::Receiver<bool>) -> Result<bool, StoreError> {
         let missing = || StoreError::Damaged("the list of approved entries is missing".to_owned());
-        let mut feed = store.watch_list(ANSWERS.name).ok_or_else(missing)?;
+        let (mut feed, _) = store.watch_lists(&[ANSWERS.name]).ok_or_else(missing)?;
         let mut due: BTreeMap<String, Due> = BTreeMap::new();
         for tenant in self.known_tenants(store)? {
             due.entry(tenant).or_default().compare = true;
@@ -164,7 +164,7 @@ impl Library {
                 },
                 () = tokio::time::sleep_until(wait), if work.len() < AT_WORK => {}
                 changes = feed.recv() => match changes {
-                    Ok(changes) => for change in changes.iter() {
+                    Ok(batch) => for change in batch.changes.iter().filter(|change| change.list == ANSWERS.name) {
                         let Some((tenant, id)) = tenant_and_key(&change.key) else { continue };
                         // What cannot be read is no entry that this code can answer with.
                         let entry = change.value.as_deref().and_then(|value| serde_json::from_slice(value).ok());

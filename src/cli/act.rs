@@ -284,7 +284,7 @@ impl Verb {
         let command = match self {
             Self::Raw { fields } => return raw(&fields),
             Self::Offer { agent, reservation, session } => {
-                C::Offer { v: V, agent, reservation, session, decision: None }
+                C::Offer { v: V, agent, reservation, session, decision: None, practice: None }
             }
             Self::Accept { offer, name } => C::Accept { v: V, offer, name },
             Self::Reject { offer, reason } => C::Reject { v: V, offer, reason },

@@ -349,6 +349,9 @@ fn describe(found: &Value, out: &Output) -> String {
     line("queues", words(&state["queues"]));
     line("slots", format!("{} of {} in use", found["in_use"], state["slots"]));
     line("weights", pairs(&state["weights"]));
+    for (skill, estimate) in found["estimates"].as_object().into_iter().flatten() {
+        line("works", works(skill, estimate));
+    }
     for (reservation, slot) in state["held"].as_object().into_iter().flatten() {
         let (phase, conversation) = (text(&slot["phase"]), text(&slot["conversation"]));
         line(&phase, format!("{conversation}  {reservation}  since {}", text(&slot["since"])));
@@ -357,6 +360,16 @@ fn describe(found: &Value, out: &Output) -> String {
         line("quarantined", "yes: see `kefu rejected list`".to_owned());
     }
     lines.join("\n")
+}
+
+/// How fast and how well an agent works, compared with the others, and from how many cases that is known.
+fn works(skill: &str, estimate: &Value) -> String {
+    let number = |name: &str| estimate[name].as_f64().unwrap_or_default();
+    let cases = format!("{:.0} cases, {:.0} ratings", number("cases"), number("rated"));
+    match estimate["enough"] == true {
+        true => format!("{skill}: speed {:.2}, quality {:.2} ({cases})", number("speed"), number("quality")),
+        false => format!("{skill}: like everybody, as far as is known ({cases})"),
+    }
 }
 
 /// The status of an agent's state, or of one in a list.

@@ -229,13 +229,18 @@ fn damaged(commit: &Recorded, why: impl std::fmt::Display) -> CliError {
     CliError::failure(format!("the commit {} on {} cannot be read: {why}", commit.seq, commit.subject))
 }
 
-/// How far it is, for a person who waits; silent where nobody looks, or where the lines themselves scroll by.
-struct Progress(Option<ProgressBar>);
+/// How far it is, for a person who waits; silent where nobody looks.
+pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
+    /// Silent also where the lines themselves scroll by.
     fn start(from: u64, end: Option<u64>) -> Self {
-        let wanted = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
-        let Some(end) = end.filter(|_| wanted) else { return Self(None) };
+        Self::shown(from, end.filter(|_| !std::io::stdout().is_terminal()))
+    }
+
+    /// Up to this commit.
+    pub(super) fn shown(from: u64, end: Option<u64>) -> Self {
+        let Some(end) = end.filter(|_| std::io::stderr().is_terminal()) else { return Self(None) };
         let bar = ProgressBar::with_draw_target(Some(end), ProgressDrawTarget::stderr());
         bar.set_position(from);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} commit {pos} of {len}  {per_sec}  {eta} left") {
@@ -244,7 +249,7 @@ impl Progress {
         Self(Some(bar))
     }
 
-    fn at(&self, seq: u64) {
+    pub(super) fn at(&self, seq: u64) {
         if let Some(bar) = &self.0 {
             bar.set_position(seq);
         }
@@ -252,8 +257,14 @@ impl Progress {
 
     fn finish(&self) {
         if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
+            self.clear();
             note(format!("up to commit {}", bar.position()));
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
         }
     }
 }

@@ -53,7 +53,7 @@ fn effect(commit: &Commit<ConversationEvent>, event: &ConversationEvent) -> Opti
         }
         Event::Reactivated { agent, reservation: Some(reservation), .. } => Some(occupy(commit, agent, reservation)),
         Event::ReservationChecked { agent, reservation, held, .. } => match held {
-            Held::No => Some(release(commit, agent, reservation)),
+            Held::No => Some(release(commit, agent, reservation, false)),
             // The agent's side asks again, and the offer has a deadline here.
             Held::Offered => None,
             Held::Active => Some(occupy(commit, agent, reservation)),
@@ -64,9 +64,15 @@ fn effect(commit: &Commit<ConversationEvent>, event: &ConversationEvent) -> Opti
         | Event::OfferRescinded { agent, reservation: Some(reservation), .. }
         | Event::OfferRefused { agent, reservation, .. }
         | Event::Transferred { from: agent, reservation: Some(reservation), .. }
-        | Event::ReturnedToBot { from: Some(agent), reservation: Some(reservation), .. }
-        | Event::SessionClosed { agent: Some(agent), reservation: Some(reservation), .. } => {
-            Some(release(commit, agent, reservation))
+        | Event::ReturnedToBot { from: Some(agent), reservation: Some(reservation), .. } => {
+            Some(release(commit, agent, reservation, false))
+        }
+        Event::SessionClosed { agent: Some(agent), reservation: Some(reservation), .. } => {
+            Some(release(commit, agent, reservation, true))
+        }
+        Event::SatisfactionRated { session, score, agent: Some(agent), practice: Some(practice), .. } => {
+            let (conversation, session, score) = (commit.key.clone(), *session, *score);
+            Some(slot(agent, AgentCommand::Rate { v: V, conversation, session, score, practice: practice.clone() }))
         }
         _ => None,
     }
@@ -119,9 +125,9 @@ fn start_wrap_up(commit: &Commit<ConversationEvent>, agent: &str, reservation: &
     slot(agent, AgentCommand::StartWrapUp { v: V, reservation, conversation })
 }
 
-fn release(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str) -> Effect {
+fn release(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str, completed: bool) -> Effect {
     let (reservation, conversation) = (reservation.to_owned(), commit.key.clone());
-    slot(agent, AgentCommand::ReleaseSlot { v: V, reservation, conversation })
+    slot(agent, AgentCommand::ReleaseSlot { v: V, reservation, conversation, completed })
 }
 
 fn slot(agent: &str, command: AgentCommand) -> Effect {

@@ -39,8 +39,9 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
             state.session = None;
             state.closed = Some(Closed { at: commit.at, reason: *reason, agent: agent.clone() });
         }
-        Event::SatisfactionRequested { session, deadline, .. } => {
-            state.rating = Some(WantedRating { session: *session, deadline: *deadline });
+        Event::SatisfactionRequested { session, deadline, agent, practice, .. } => {
+            let (agent, practice) = (agent.clone(), practice.clone().map(Box::new));
+            state.rating = Some(WantedRating { session: *session, deadline: *deadline, agent, practice });
         }
         Event::SatisfactionRated { .. } => state.rating = None,
         Event::AnswerRated { request, .. } => state.rateable.retain(|rateable| rateable.request != *request),
@@ -96,16 +97,22 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
             session.wished.clone_from(wished);
             session.awaited = None;
         }
-        Event::OfferMade { offer, agent, reservation, deadline, .. } => {
+        Event::OfferMade { offer, agent, reservation, deadline, practice, .. } => {
             let waiting = match &session.phase {
                 Phase::Queued(waiting) => waiting.clone(),
                 _ => Waiting { since: at, agent: None, abandon_at: None, transferred: false },
             };
-            let to = Holder { agent: agent.clone(), name: None, reservation: reservation.clone() };
+            let (agent, reservation) = (agent.clone(), reservation.clone());
+            let to = Holder { agent, name: None, reservation, practice: practice.clone().map(Box::new) };
             session.phase = Phase::Offered(waiting, Offer { id: offer.clone(), to, deadline: *deadline });
         }
         Event::OfferAccepted { agent, name, reservation, .. } => {
-            let holder = Holder { agent: agent.clone(), name: name.clone(), reservation: reservation.clone() };
+            let practice = match &session.phase {
+                Phase::Offered(_, offer) => offer.to.practice.clone(),
+                _ => None,
+            };
+            let (agent, name, reservation) = (agent.clone(), name.clone(), reservation.clone());
+            let holder = Holder { agent, name, reservation, practice };
             session.phase = Phase::Active(with(holder));
             session.served = true;
         }

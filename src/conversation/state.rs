@@ -4,6 +4,7 @@
 
 use kefu_events::{
     Sender, Timestamp,
+    agent::Practice,
     conversation::{AnswerChoice, CloseReason},
 };
 use serde::{Deserialize, Serialize};
@@ -292,6 +293,9 @@ pub struct Holder {
     /// The reservation of the slot, if one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
+    /// Of which of the agent's skills it is a case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub practice: Option<Box<Practice>>,
 }
 
 /// A person has it.
@@ -333,12 +337,18 @@ pub struct Closed {
 }
 
 /// A rating that the customer has been asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WantedRating {
     /// Of which session.
     pub session: u32,
     /// One after this moment does not count.
     pub deadline: Timestamp,
+    /// Who brought it to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Of which of the agent's skills it was a case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub practice: Option<Box<Practice>>,
 }
 
 impl State {

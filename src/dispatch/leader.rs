@@ -4,20 +4,22 @@
 //! so that other settings can be laid over the same facts. It remembers what it asked for until the lists show what
 //! became of it: reserved, refused, or nothing within [`ANSWER_MS`].
 
+mod views;
+
 use crate::{
-    routing::require,
     scheduler::{
-        AgentView, ConversationKey, Floor, Scheduling, WaitingView,
+        ConversationKey, Decision, Floor, Scheduling,
         decision::{WhyNot, WhyWaiting},
-        floor::DecisionId,
+        estimates::{Estimate, Group, Practised},
+        floor::{Beside, DecisionId, EstimatesAt, Refused},
         service::QueueState,
-        views::{Preferred, Status},
     },
     store::{StaffEntry, WaitingEntry},
 };
-use kefu_events::agent::{ReservationKind, RoutingStatus};
+use kefu_events::agent::{Practice, ReservationKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use views::{Performances, agent_view, waiting_view, weight_of};
 
 /// How long an answer may take before the same is asked of whoever is best then. An answer takes milliseconds; one that is
 /// still under way then does no harm, since a conversation takes one offer only.
@@ -27,6 +29,11 @@ pub const ANSWER_MS: i64 = 5_000;
 const REFUSED_MS: i64 = 1_000;
 /// Who has just come is not told a place: most are offered before anybody could read it.
 const FIRST_TOLD_MS: i64 = 10_000;
+/// Agents' speed and quality are estimated anew after this time: they change slowly, and an agent with other estimates is
+/// matched with every kind of demand again.
+const ESTIMATE_EVERY_MS: i64 = 600_000;
+/// An agent whose own weight of a conversation does not fit is passed over for so long.
+const NO_ROOM_MS: i64 = 1_000;
 /// Reservations asked for and not answered, at most: what two partitions' owners decide in the time of one answer. More
 /// would only wait in their queues.
 const MAX_ASKED: usize = 512;
@@ -38,6 +45,8 @@ pub enum Change {
     Agent(String, Option<StaffEntry>),
     /// Of a conversation that waits, by key.
     Conversation(ConversationKey, Option<WaitingEntry>),
+    /// Of an agent's work, by key.
+    Practice(String, Option<Practised>),
 }
 
 /// An agent is to be asked to reserve a slot.
@@ -59,6 +68,8 @@ pub struct Order {
     pub kind: ReservationKind,
     /// Why: see [`Decision`](crate::scheduler::Decision).
     pub decision: Value,
+    /// Of which skills it is a case.
+    pub practice: Option<Practice>,
 }
 
 /// A customer is to be told how far it is.
@@ -97,6 +108,15 @@ pub struct Leader {
     to_tell: BTreeSet<(i64, ConversationKey)>,
     /// The place that was told last, and when the next look is, in ms.
     told: BTreeMap<ConversationKey, (Option<u32>, i64)>,
+    /// How agents' work went.
+    practised: BTreeMap<String, Practised>,
+    /// What the floor was told of it.
+    performance: BTreeMap<String, Performances>,
+    /// As of when.
+    estimated: Option<EstimatesAt>,
+    /// When it is estimated again, in ms.
+    estimate_at_ms: i64,
+    sequence: u64,
 }
 
 impl Leader {
@@ -111,6 +131,11 @@ impl Leader {
             refused: BTreeMap::new(),
             to_tell: BTreeSet::new(),
             told: BTreeMap::new(),
+            practised: BTreeMap::new(),
+            performance: BTreeMap::new(),
+            estimated: None,
+            estimate_at_ms: i64::MIN,
+            sequence: 0,
         }
     }
 
@@ -136,18 +161,48 @@ impl Leader {
             let view = waiting_view(self.floor.settings(), *key, entry, self.refused.get(key));
             self.floor.put_waiting(&view, now_ms);
         }
+        // Before the next decision, as of what is known then.
+        self.estimate_at_ms = i64::MIN;
     }
 
-    /// The store knows all commits up to here.
+    /// All that the lists say as of this commit was taken in, and nothing of later ones.
     pub fn set_sequence(&mut self, sequence: u64) {
+        self.sequence = sequence;
         self.floor.set_sequence(sequence);
+    }
+
+    /// Estimates all agents' speed and quality, as of now.
+    fn estimate(&mut self, now_ms: i64) {
+        self.estimate_at_ms = now_ms + ESTIMATE_EVERY_MS;
+        self.estimated = (!self.practised.is_empty()).then_some(EstimatesAt { sequence: self.sequence, at_ms: now_ms });
+        let group = self.group(now_ms);
+        let estimated = self.practised.iter().map(|(agent, own)| (agent.clone(), group.performance(own)));
+        self.performance = estimated.collect();
+        let like_everybody = Performances::new();
+        for key in self.agents.keys() {
+            let agent = self.floor.agent_ix(key);
+            self.floor.set_performance(agent, self.performance.get(key).unwrap_or(&like_everybody));
+        }
+    }
+
+    fn group(&self, now_ms: i64) -> Group {
+        let settings = self.floor.settings();
+        Group::of(self.practised.values(), settings.estimates, &settings.concurrency, now_ms)
+    }
+
+    /// How fast and how well an agent works, skill by skill, as of now.
+    pub fn estimates(&self, agent: &str, now_ms: i64) -> BTreeMap<String, Estimate> {
+        let group = self.group(now_ms);
+        let practised = self.practised.get(agent).into_iter().flatten();
+        practised.map(|(skill, sums)| (skill.clone(), group.estimate(skill, sums))).collect()
     }
 
     /// Takes in what a list says.
     pub fn take_in(&mut self, change: Change, now_ms: i64) {
         match change {
             Change::Agent(key, Some(entry)) => {
-                self.floor.put_agent(&agent_view(&key, &entry), now_ms);
+                let agent = self.floor.put_agent(&agent_view(&key, &entry, self.performance.get(&key)), now_ms);
+                self.floor.set_assigned(agent, entry.assigned_at.map_or(0, |at| at.as_millis()));
                 self.conclude(&key, &entry, now_ms);
                 self.agents.insert(key, entry);
             }
@@ -158,6 +213,8 @@ impl Leader {
                 }
                 self.agents.remove(&key);
             }
+            Change::Practice(key, Some(practised)) => drop(self.practised.insert(key, practised)),
+            Change::Practice(key, None) => drop(self.practised.remove(&key)),
             Change::Conversation(key, Some(entry)) => {
                 let view = waiting_view(self.floor.settings(), key, &entry, self.refused.get(&key));
                 self.floor.put_waiting(&view, now_ms);
@@ -215,17 +272,25 @@ impl Leader {
                 let conversation = asked.conversation;
                 self.forget(decision);
                 self.floor.requeue(conversation, now_ms);
-            } else if entry.refused.as_ref() == Some(&asked.reservation) {
-                let conversation = asked.conversation;
-                self.refused.entry(conversation).or_default().insert(agent.to_owned(), now_ms + REFUSED_MS);
+            } else if entry.ended.contains(&asked.reservation) {
+                // Reserved and released before the list showed it.
                 self.forget(decision);
                 self.floor.undo(decision, now_ms);
-                if let Some(entry) = self.conversations.get(&conversation) {
-                    let refused = self.refused.get(&conversation);
-                    let view = waiting_view(self.floor.settings(), conversation, entry, refused);
-                    self.floor.put_waiting(&view, now_ms);
-                }
+            } else if entry.refused.as_ref() == Some(&asked.reservation) {
+                let conversation = asked.conversation;
+                self.forget(decision);
+                self.floor.undo(decision, now_ms);
+                self.pass_over(conversation, agent, now_ms, REFUSED_MS);
             }
+        }
+    }
+
+    /// An agent is not asked for a conversation for a while.
+    fn pass_over(&mut self, conversation: ConversationKey, agent: &str, now_ms: i64, for_ms: i64) {
+        self.refused.entry(conversation).or_default().insert(agent.to_owned(), now_ms + for_ms);
+        if let Some(entry) = self.conversations.get(&conversation) {
+            let view = waiting_view(self.floor.settings(), conversation, entry, self.refused.get(&conversation));
+            self.floor.put_waiting(&view, now_ms);
         }
     }
 
@@ -246,15 +311,26 @@ impl Leader {
             self.forget(decision);
             self.floor.undo(decision, now_ms);
         }
+        if now_ms >= self.estimate_at_ms {
+            self.estimate(now_ms);
+        }
         let mut orders = Vec::new();
         // The floor's own: those that were seen stay in `asked` as long as the slot is held.
         let under_way = self.floor.asked().count();
-        for _ in under_way..MAX_ASKED.min(under_way.saturating_add(limit)) {
+        let room = MAX_ASKED.saturating_sub(under_way).min(limit);
+        while orders.len() < room {
             let draw = random();
             let Some(matched) = self.floor.next(now_ms, draw as u64) else { break };
             let Some(entry) = self.conversations.get(&matched.conversation) else { break };
-            let decision = self.floor.explain(&matched);
-            let (id, agent) = (random(), self.floor.agent_id(matched.agent).to_string());
+            let agent = self.floor.agent_id(matched.agent).to_string();
+            let weight = self.weight_for(&agent, &entry.channel);
+            // The floor counts with the tenant's weights; this agent's own may be larger.
+            if weight > self.floor.free_slots(matched.agent) {
+                self.pass_over(matched.conversation, &agent, now_ms, NO_ROOM_MS);
+                continue;
+            }
+            let decision = self.floor.explain(&matched).map(|decision| self.with_beside(decision));
+            let id = random();
             let asked = Asked {
                 agent: agent.clone(),
                 conversation: matched.conversation,
@@ -262,22 +338,37 @@ impl Leader {
                 seen: false,
             };
             let kind = if entry.transferred { ReservationKind::Transfer } else { ReservationKind::Offer };
+            let half_life_days = self.floor.settings().estimates.half_life_days;
+            let skills = self.floor.practice(matched.conversation);
             orders.push(Order {
                 id,
                 agent: agent.clone(),
                 reservation: asked.reservation.clone(),
                 conversation: matched.conversation,
                 session: matched.session,
-                weight: self.weight_for(&agent, &entry.channel),
+                weight,
                 kind,
                 // Cannot fail: no map in it has keys other than text.
                 decision: serde_json::to_value(decision).unwrap_or_default(),
+                practice: (!skills.is_empty()).then_some(Practice { skills, half_life_days }),
             });
-            self.floor.reserve(&matched, id);
+            self.floor.reserve_slots(&matched, id, weight);
             self.by_agent.entry(agent).or_default().insert(id);
             self.asked.insert(id, asked);
         }
         orders
+    }
+
+    /// A decision, with what only the leader knows.
+    fn with_beside(&self, mut decision: Decision) -> Decision {
+        if let Some(beside) = &mut decision.beside {
+            let refused = self.refused.iter().flat_map(|(conversation, agents)| {
+                agents.iter().map(|(agent, until)| Refused(*conversation, agent.clone(), *until))
+            });
+            beside.refused = refused.filter(|refused| decision.at_ms < refused.2).take(MAX_ASKED).collect();
+            beside.estimates = self.estimated;
+        }
+        decision
     }
 
     /// Slots that a conversation on this channel takes of this agent.
@@ -298,6 +389,43 @@ impl Leader {
         [self.floor.next_due_ms(), answer].into_iter().flatten().min()
     }
 
+    /// The leader's floor as it was at a decision: from what the lists said then, and what decided beside them.
+    pub(super) fn recalled(
+        settings: Scheduling,
+        agents: impl Iterator<Item = (String, StaffEntry)>,
+        conversations: impl Iterator<Item = (ConversationKey, WaitingEntry)>,
+        practised: &BTreeMap<String, Practised>,
+        decision: &Decision,
+    ) -> Self {
+        let mut leader = Self::new(settings);
+        let nothing = Beside::default();
+        let beside = decision.beside.as_ref().unwrap_or(&nothing);
+        leader.practised.clone_from(practised);
+        if let Some(estimated) = beside.estimates {
+            leader.sequence = estimated.sequence;
+            leader.estimate(estimated.at_ms);
+        }
+        leader.set_sequence(decision.sequence);
+        for Refused(conversation, agent, until) in &beside.refused {
+            leader.refused.entry(*conversation).or_default().insert(agent.clone(), *until);
+        }
+        leader.floor.recall_demand(beside);
+        for (key, entry) in agents {
+            leader.take_in(Change::Agent(key, Some(entry)), decision.at_ms);
+        }
+        for (key, entry) in conversations {
+            leader.take_in(Change::Conversation(key, Some(entry)), decision.at_ms);
+        }
+        leader.floor.recall(beside);
+        leader
+    }
+
+    /// Takes a decision again: on the floor that it was [recalled](Self::recalled) for, it comes out the same.
+    pub(super) fn decide_again(&mut self, decision: &Decision) -> Option<Decision> {
+        let matched = self.floor.decide_again(decision)?;
+        self.floor.explain(&matched)
+    }
+
     /// Why a conversation still waits.
     pub fn why_waiting(&self, conversation: ConversationKey, now_ms: i64) -> Option<WhyWaiting> {
         self.floor.why_waiting(conversation, now_ms)
@@ -308,84 +436,17 @@ impl Leader {
         self.floor.why_not(conversation, agent, now_ms, 0)
     }
 
+    /// The same with the draw of a decision.
+    pub(super) fn why_not_drawn(&self, conversation: ConversationKey, agent: &str, now_ms: i64, draw: u64) -> WhyNot {
+        self.floor.why_not(conversation, agent, now_ms, draw)
+    }
+
     /// The queues in which somebody waits or that an agent serves, with their state.
     pub fn queues(&self, now_ms: i64) -> BTreeMap<String, QueueState> {
         let served = self.agents.values().flat_map(|entry| entry.queues.iter());
         let waited = self.conversations.values().map(|entry| &entry.queue);
         let names: BTreeSet<&String> = served.chain(waited).collect();
         names.into_iter().map(|name| (name.clone(), self.floor.queue_state(name, now_ms))).collect()
-    }
-}
-
-/// Slots that a conversation on this channel takes.
-fn weight_of(settings: &Scheduling, channel: &str) -> u32 {
-    settings.channel_weights.get(channel).copied().unwrap_or(1)
-}
-
-fn agent_view(key: &str, entry: &StaffEntry) -> AgentView {
-    let mut load: BTreeMap<ConversationKey, u32> = BTreeMap::new();
-    for held in entry.held.values() {
-        // A key that is none of a conversation's takes its slots all the same: under the key 0, which no hash has.
-        let conversation = held.conversation.parse().unwrap_or(ConversationKey(0));
-        *load.entry(conversation).or_default() += held.weight;
-    }
-    AgentView {
-        id: key.to_owned(),
-        status: match entry.status {
-            RoutingStatus::Available => Status::Available,
-            RoutingStatus::Away => Status::Away,
-            RoutingStatus::TransfersOnly => Status::TransfersOnly,
-            RoutingStatus::Offline => Status::Offline,
-        },
-        online: entry.online,
-        skills: entry.skills.clone(),
-        performance: BTreeMap::new(),
-        languages: entry.languages.iter().cloned().collect(),
-        queues: entry.queues.iter().cloned().collect(),
-        slots: entry.slots,
-        load,
-        idle_since_ms: entry.idle_since.map(|since| since.as_millis()),
-    }
-}
-
-fn waiting_view(
-    settings: &Scheduling,
-    key: ConversationKey,
-    entry: &WaitingEntry,
-    refused: Option<&BTreeMap<String, i64>>,
-) -> WaitingView {
-    let rules = settings.rules(&entry.queue);
-    let since_ms = entry.since.as_millis();
-    let declined_ms = (settings.declined_s * 1_000.0) as i64;
-    let mut excluded: BTreeMap<String, i64> =
-        entry.declined.iter().map(|declined| (declined.agent.clone(), declined.at.as_millis() + declined_ms)).collect();
-    for (agent, until) in refused.into_iter().flatten() {
-        let known = excluded.entry(agent.clone()).or_insert(*until);
-        *known = (*known).max(*until);
-    }
-    let last = entry.last_agent.as_ref().filter(|_| rules.last_agent_s > 0.0);
-    let preferred = last
-        .map(|agent| Preferred { agent: agent.clone(), until_ms: since_ms + (rules.last_agent_s * 1_000.0) as i64 });
-    let (mut required, mut wished) = (rules.required.clone(), rules.wished.clone());
-    // Whoever hands it to one agent knows better than a rule what that agent can do.
-    if entry.agent.is_none() {
-        require(&mut required, &entry.required);
-        wished.extend(entry.wished.iter().cloned());
-    }
-    WaitingView {
-        conversation: key,
-        session: entry.session,
-        queue: entry.queue.clone(),
-        channel: entry.channel.clone(),
-        priority: entry.priority.clamp(0, 10) as u8,
-        required,
-        wished,
-        language: entry.language.clone().filter(|_| rules.match_language),
-        preferred,
-        wanted: entry.agent.clone(),
-        weight: weight_of(settings, &entry.channel),
-        since_ms,
-        excluded,
     }
 }
 

@@ -9,11 +9,13 @@
 //! feed was too quick, and when the store was built anew; otherwise its feed keeps the floor true.
 //!
 //! - [`leader`]: one tenant, pure;
+//! - [`past`]: the same at an earlier commit of the log, for whoever asks why, pure;
 //! - this file: feeds, the clock, and sending.
 //!
 //! This folder may not know how a reservation becomes an offer, nor RocksDB, nor NATS.
 
 pub mod leader;
+pub mod past;
 
 use crate::{
     aggregate::{Tracked, kind::to_json},
@@ -22,9 +24,9 @@ use crate::{
         leaders::{Keeper, Led},
         metrics::METRICS,
     },
-    scheduler::{ConversationKey, Scheduling},
+    scheduler::Scheduling,
     settings,
-    store::{ListChange, ListFeed, STAFF, Store, StoreError, WAITING, tenant_and_key},
+    store::{ListBatch, ListFeed, PRACTICE, STAFF, Store, StoreError, WAITING, tenant_and_key},
 };
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -37,6 +39,7 @@ use kefu_events::{
 };
 use leader::{Change, Leader, Order, Telling};
 use rand::RngExt;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -95,6 +98,7 @@ impl Dispatch {
             floors: floors.clone(),
             settings: BTreeMap::new(),
             led: led.clone(),
+            known: 0,
             stopped: stopped.clone(),
         };
         let tenants = {
@@ -128,6 +132,8 @@ struct Shell<J> {
     /// The documents that were taken in, to notice when they change.
     settings: BTreeMap<String, Option<Arc<Value>>>,
     led: Led,
+    /// The last commit whose changes of the lists were taken in.
+    known: u64,
     stopped: watch::Receiver<bool>,
 }
 
@@ -158,8 +164,9 @@ impl<J: Journal> Shell<J> {
     /// Reads the lists, then follows them.
     async fn follow(&mut self) -> Result<End, StoreError> {
         let missing = || StoreError::Damaged("a list of the scheduler's is missing".to_owned());
-        let mut staff = self.store.watch_list(STAFF.name).ok_or_else(missing)?;
-        let mut waiting = self.store.watch_list(WAITING.name).ok_or_else(missing)?;
+        let lists = [STAFF.name, WAITING.name, PRACTICE.name];
+        let (mut feed, known) = self.store.watch_lists(&lists).ok_or_else(missing)?;
+        self.known = known;
         self.read_all()?;
         let mut stopped = self.stopped.clone();
         let mut sending = FuturesUnordered::new();
@@ -181,18 +188,14 @@ impl<J: Journal> Shell<J> {
                 }
                 Some(sent) = sending.next(), if !sending.is_empty() => self.sent(sent),
                 () = finished(&mut telling), if telling.is_some() => telling = None,
-                changes = staff.recv() => match changes {
-                    Ok(changes) => self.take_in(&changes, agent_change, &mut touched),
-                    Err(error) => return Ok(End::Anew(text_of(&error))),
-                },
-                changes = waiting.recv() => match changes {
-                    Ok(changes) => self.take_in(&changes, conversation_change, &mut touched),
+                batch = feed.recv() => match batch {
+                    Ok(batch) => self.take_in(&batch, &mut touched),
                     Err(error) => return Ok(End::Anew(text_of(&error))),
                 },
                 () = tokio::time::sleep(sleep) => touched.extend(self.due()),
             }
             // What has come meanwhile counts before anything is decided.
-            if let Err(error) = self.drain(&mut staff, &mut waiting, &mut touched) {
+            if let Err(error) = self.drain(&mut feed, &mut touched) {
                 return Ok(End::Anew(error));
             }
             for tenant in touched {
@@ -201,25 +204,15 @@ impl<J: Journal> Shell<J> {
         }
     }
 
-    fn drain(
-        &mut self,
-        staff: &mut ListFeed,
-        waiting: &mut ListFeed,
-        touched: &mut BTreeSet<String>,
-    ) -> Result<(), String> {
+    fn drain(&mut self, feed: &mut ListFeed, touched: &mut BTreeSet<String>) -> Result<(), String> {
         use tokio::sync::broadcast::error::TryRecvError;
-        for (feed, read) in
-            [(staff, agent_change as fn(&str, Option<&[u8]>) -> Option<Change>), (waiting, conversation_change)]
-        {
-            loop {
-                match feed.try_recv() {
-                    Ok(changes) => self.take_in(&changes, read, touched),
-                    Err(TryRecvError::Empty) => break,
-                    Err(error) => return Err(error.to_string()),
-                }
+        loop {
+            match feed.try_recv() {
+                Ok(batch) => self.take_in(&batch, touched),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
             }
         }
-        Ok(())
     }
 
     /// Everything from the lists, in the place of what was known.
@@ -238,6 +231,7 @@ impl<J: Journal> Shell<J> {
                 leader.take_in(change, now);
             }
         };
+        self.store.practice(|tenant, key, practised| add(tenant, Change::Practice(key.to_owned(), Some(practised))))?;
         self.store.staff(|tenant, key, entry| add(tenant, Change::Agent(key.to_owned(), Some(entry))))?;
         self.store.waiting(|tenant, key, entry| {
             if let Ok(key) = key.parse() {
@@ -248,17 +242,16 @@ impl<J: Journal> Shell<J> {
         Ok(())
     }
 
-    fn take_in(
-        &mut self,
-        changes: &[ListChange],
-        read: fn(&str, Option<&[u8]>) -> Option<Change>,
-        touched: &mut BTreeSet<String>,
-    ) {
+    fn take_in(&mut self, batch: &ListBatch, touched: &mut BTreeSet<String>) {
+        self.known = batch.seq;
+        if batch.changes.is_empty() {
+            return;
+        }
         let now = now_ms();
         let mut floors = self.floors.lock();
-        for change in changes {
+        for change in &batch.changes {
             let Some((tenant, key)) = tenant_and_key(&change.key) else { continue };
-            let Some(read) = read(key, change.value.as_deref()) else { continue };
+            let Some(read) = read(change.list, key, change.value.as_deref()) else { continue };
             if !floors.contains_key(tenant) {
                 let document = self.store.settings().document(tenant, SCHEDULING_DOCUMENT).cloned();
                 floors.insert(tenant.to_owned(), Leader::new(scheduling(&self.store, tenant, document.as_deref())));
@@ -356,7 +349,7 @@ impl<J: Journal> Shell<J> {
     fn orders(&self, tenant: &str) -> Vec<Order> {
         let mut floors = self.floors.lock();
         let Some(leader) = floors.get_mut(tenant) else { return Vec::new() };
-        leader.set_sequence(self.store.projected());
+        leader.set_sequence(self.known);
         let mut random = rand::rng();
         leader.orders(now_ms(), usize::MAX, || random.random())
     }
@@ -368,21 +361,17 @@ async fn finished(under_way: &mut Option<BoxFuture<'static, ()>>) {
     }
 }
 
-fn agent_change(key: &str, value: Option<&[u8]>) -> Option<Change> {
-    let entry = match value {
-        Some(value) => Some(serde_json::from_slice(value).ok()?),
-        None => None,
-    };
-    Some(Change::Agent(key.to_owned(), entry))
-}
-
-fn conversation_change(key: &str, value: Option<&[u8]>) -> Option<Change> {
-    let key: ConversationKey = key.parse().ok()?;
-    let entry = match value {
-        Some(value) => Some(serde_json::from_slice(value).ok()?),
-        None => None,
-    };
-    Some(Change::Conversation(key, entry))
+/// What a list's entry says; `None`: nothing that could be read.
+fn read(list: &str, key: &str, value: Option<&[u8]>) -> Option<Change> {
+    fn entry<T: DeserializeOwned>(value: Option<&[u8]>) -> Option<Option<T>> {
+        value.map_or(Some(None), |value| serde_json::from_slice(value).ok().map(Some))
+    }
+    match list {
+        _ if list == STAFF.name => Some(Change::Agent(key.to_owned(), entry(value)?)),
+        _ if list == WAITING.name => Some(Change::Conversation(key.parse().ok()?, entry(value)?)),
+        _ if list == PRACTICE.name => Some(Change::Practice(key.to_owned(), entry(value)?)),
+        _ => None,
+    }
 }
 
 /// What the document says, with its version. It was checked when it was set; one of another version of kefu that cannot be
@@ -418,6 +407,7 @@ fn command(tenant: &str, node: &str, order: &Order) -> Outgoing {
         ttl_s: None,
         decision: Some(order.decision.clone()),
         kind: order.kind,
+        practice: order.practice.clone(),
     };
     let payload = to_json(&Command { header, body });
     Outgoing::Command {

@@ -1,6 +1,11 @@
 //! Why a choice was made: goes into the committed offer, as JSON.
 
-use super::{floor::Question, policy::PolicyName, settings::Weights, views::ConversationKey};
+use super::{
+    floor::{Beside, Question},
+    policy::PolicyName,
+    settings::Weights,
+    views::ConversationKey,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +44,9 @@ pub struct Decision {
     pub candidates: Vec<Candidate>,
     /// How many agents could not get the conversation, by the first reason that was found.
     pub excluded: BTreeMap<Reason, u32>,
+    /// What else decided: with it and the log the same decision can be taken again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
 }
 
 /// A pair that was compared.

@@ -24,6 +24,11 @@ pub struct Demand {
     pub weight: u32,
 }
 
+/// What stands in the place of a skill where a queue requires none. No skill can be called so.
+pub fn queue_skill(queue: &str) -> String {
+    format!("queue:{queue}")
+}
+
 /// Why an agent does not fit a demand, whatever the agent's load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misfit {

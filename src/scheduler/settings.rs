@@ -1,6 +1,6 @@
 //! What a tenant configures about scheduling. Every change has a version, which decisions name.
 
-use super::policy::PolicyName;
+use super::{estimates::Belief, policy::PolicyName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,8 @@ pub struct Scheduling {
     pub channel_weights: BTreeMap<String, u32>,
     /// Who rejected a conversation, or let its offer time out, is not asked again for so long, in seconds.
     pub declined_s: f64,
+    /// How much is believed of what was observed of agents.
+    pub estimates: Belief,
     /// Customers who wait are told their place so often at most, and only when it has changed, in seconds; 0: never. What they
     /// are told are the tenant's texts `queue_position` and `queue_position_only`.
     pub tell_position_every_s: f64,
@@ -40,6 +42,7 @@ impl Default for Scheduling {
             demand_half_life_s: 7_200.0,
             channel_weights: BTreeMap::new(),
             declined_s: 120.0,
+            estimates: Belief::default(),
             tell_position_every_s: 60.0,
         }
     }
@@ -80,6 +83,13 @@ impl Scheduling {
             if !(0.0..=1e9).contains(&number) {
                 return wrong(path, "a number from 0 to 1,000,000,000 is needed");
             }
+        }
+        let belief = &self.estimates;
+        if !(0.01..=36_500.0).contains(&belief.half_life_days) {
+            return wrong("estimates.half_life_days", "0.01 to 36,500 days are needed");
+        }
+        if !(0.0..=1e6).contains(&belief.prior_cases) || !(1.0..=1e6).contains(&belief.least_cases) {
+            return wrong("estimates", "prior_cases is 0 to 1,000,000, least_cases 1 to 1,000,000");
         }
         if self.concurrency.is_empty() || !self.concurrency.iter().all(|speed| (0.0..=10.0).contains(speed)) {
             return wrong("concurrency", "speeds from 0 to 10 are needed, at least one");

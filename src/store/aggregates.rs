@@ -60,6 +60,8 @@ pub(super) struct Aggregates {
     dirty_bytes: usize,
     timers: Arc<TimerHeads>,
     timer_changes: Vec<TimerChange>,
+    /// The last commit that was folded.
+    last: u64,
     /// Keys and values of the causes in this batch.
     causes: Vec<([u8; 32], u64)>,
     oddities: Arc<Oddities>,
@@ -101,6 +103,7 @@ impl Aggregates {
             dirty_bytes: 0,
             timers,
             timer_changes: Vec::new(),
+            last: 0,
             causes: Vec::new(),
             oddities,
             feeds,
@@ -208,6 +211,7 @@ impl Projection for Aggregates {
     }
 
     fn fold(&mut self, commit: &DecodedCommit, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        self.last = commit.seq;
         let Some(known) = commit.known() else {
             let counter = if commit.is_foreign() { &self.oddities.foreign } else { &self.oddities.unknown };
             noted(counter, commit, if commit.is_foreign() { "no commit" } else { "a commit of an unknown kind" });
@@ -255,8 +259,8 @@ impl Projection for Aggregates {
             cell.state.entries_into(cell.partition, path, &mut self.entries);
             for (family, key, _) in cell.entries.iter().filter(|(family, key, _)| !self.entries.has_key(*family, key)) {
                 batch.delete(family, key);
-                if fed.contains(&family) {
-                    self.feeds.note(family, key, None);
+                if let Some((_, list)) = fed.iter().find(|list| list.0 == family) {
+                    self.feeds.note(list, key, None);
                 }
             }
             for (family, key, value) in self.entries.iter().filter(|entry| !cell.entries.has(*entry)) {
@@ -264,8 +268,8 @@ impl Projection for Aggregates {
                 if family == TIMERS {
                     self.timer_changes.push(TimerChange::of(key));
                 }
-                if fed.contains(&family) {
-                    self.feeds.note(family, key, Some(value));
+                if let Some((_, list)) = fed.iter().find(|list| list.0 == family) {
+                    self.feeds.note(list, key, Some(value));
                 }
             }
             std::mem::swap(&mut cell.entries, &mut self.entries);
@@ -281,7 +285,7 @@ impl Projection for Aggregates {
 
     fn written(&mut self, is_behind: bool) {
         self.timers.changed(self.timer_changes.drain(..));
-        self.feeds.written();
+        self.feeds.written(self.last);
         self.cells.shrink_to(if is_behind { self.kept_bytes_behind } else { self.kept_bytes });
     }
 }

@@ -4,8 +4,8 @@
 //! which cost more than all that is done here, and are of no use to a projector.
 
 use super::{
-    AGENTS, ANSWERS, CONTACTS, CONVERSATIONS, ENTRIES, QUESTIONS, STAFF, WAITING, commit::AnyCommit, entries::Entries,
-    keys,
+    AGENTS, ANSWERS, CONTACTS, CONVERSATIONS, ENTRIES, PRACTICE, QUESTIONS, STAFF, WAITING, commit::AnyCommit,
+    entries::Entries, keys,
 };
 use crate::{
     agent::Agent,
@@ -71,7 +71,7 @@ impl Folds {
             .with::<Conversation>(&[CONVERSATIONS, WAITING, QUESTIONS])
             .with::<Contact>(&[CONTACTS])
             .with::<Settings>(&[])
-            .with::<Agent>(&[AGENTS, STAFF])
+            .with::<Agent>(&[AGENTS, STAFF, PRACTICE])
             .with::<Entry>(&[ENTRIES, ANSWERS])
     }
 

@@ -43,12 +43,12 @@ pub use commit::{DecodedCommit, Header, commit_id_of};
 pub use database::StoreOptions;
 pub use entries::Entries;
 pub use error::StoreError;
-pub use feeds::{ListChange, ListFeed};
+pub use feeds::{ListBatch, ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
     AGENTS, ANSWERS, AgentFilter, AgentSummary, ApprovedEntry, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary,
-    ConversationFilter, ConversationSummary, ENTRIES, EntryFilter, EntrySummary, HeldSlot, Page, PageError, QUESTIONS,
-    Question, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor, tenant_and_key,
+    ConversationFilter, ConversationSummary, ENTRIES, EntryFilter, EntrySummary, HeldSlot, PRACTICE, Page, PageError,
+    QUESTIONS, Question, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor, tenant_and_key,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};

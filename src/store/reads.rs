@@ -122,9 +122,11 @@ impl Store {
         self.0.aggregates.scan(family, prefix, start, visit)
     }
 
-    /// The changes of a [`List`](super::List) from now on; `None`: there is no such list.
-    pub fn watch_list(&self, list: &str) -> Option<ListFeed> {
-        Some(self.0.feeds.subscribe(self.0.folds.family_of(list)?))
+    /// The changes of these [`List`](super::List)s from now on, and the last commit before; `None`: there is none of that
+    /// name.
+    pub fn watch_lists(&self, lists: &[&'static str]) -> Option<(ListFeed, u64)> {
+        let family = |list: &&'static str| Some((self.0.folds.family_of(list)?, *list));
+        Some(self.0.feeds.subscribe(lists.iter().map(family).collect::<Option<_>>()?))
     }
 
     /// Keys of a tenant's aggregates of a kind, with their snapshots, in the order of the keys, from `start` on, until

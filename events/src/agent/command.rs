@@ -1,6 +1,6 @@
 //! What may be asked of an agent.
 
-use super::{ReservationKind, RoutingStatus};
+use super::{Practice, ReservationKind, RoutingStatus};
 use crate::{Timestamp, V};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,9 @@ pub enum AgentCommand {
         /// What for.
         #[serde(default)]
         kind: ReservationKind,
+        /// Of which skills it is a case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        practice: Option<Practice>,
     },
     /// From the conversation: the agent has it (again).
     OccupySlot {
@@ -110,6 +113,22 @@ pub enum AgentCommand {
         reservation: String,
         /// The conversation's key.
         conversation: String,
+        /// The agent brought it to its end, and did not hand it on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        completed: bool,
+    },
+    /// From the conversation: the customer has rated a session that the agent brought to its end.
+    Rate {
+        /// Version of this command.
+        v: V<1>,
+        /// The conversation's key.
+        conversation: String,
+        /// Which session.
+        session: u32,
+        /// 1 (bad) to 5 (good).
+        score: u8,
+        /// Of which skills it was a case.
+        practice: Practice,
     },
     /// From the conversation: the talk is over, and the agent writes up.
     StartWrapUp {

@@ -1,6 +1,6 @@
 //! What can have happened to an agent.
 
-use super::{ReservationKind, RoutingStatus};
+use super::{Handled, Practice, ReservationKind, RoutingStatus};
 use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,9 @@ pub enum AgentEvent {
         /// What for.
         #[serde(default)]
         kind: ReservationKind,
+        /// Of which skills it is a case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        practice: Option<Practice>,
     },
     /// The conversation was accepted.
     SlotOccupied {
@@ -141,6 +144,22 @@ pub enum AgentEvent {
         /// Why it was taken from the conversation, if it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forced: Option<String>,
+        /// How the agent worked on it, where the agent brought it to its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handled: Option<Handled>,
+    },
+    /// The customer rated a session that the agent brought to its end.
+    Rated {
+        /// Version of this event.
+        v: V<1>,
+        /// The conversation's key.
+        conversation: String,
+        /// Which session.
+        session: u32,
+        /// 1 (bad) to 5 (good).
+        score: u8,
+        /// Of which skills it was a case.
+        practice: Practice,
     },
     /// Wrap-up of a conversation began.
     WrapUpStarted {

@@ -40,6 +40,27 @@ impl RoutingStatus {
     }
 }
 
+/// Skills of which a conversation is a case: from how such cases went, an agent's speed and quality are estimated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Practice {
+    /// What it asks of the agent. A conversation that asks for no skill is a case of its queue: `queue:<name>`.
+    #[schemars(length(min = 1, max = 40))]
+    pub skills: Vec<String>,
+    /// After this time without practice an earlier case counts half, in days.
+    pub half_life_days: f64,
+}
+
+/// How the agent worked on a conversation that was brought to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Handled {
+    /// Of which it is a case.
+    pub practice: Practice,
+    /// From the acceptance to the release, wrap-up among it, in seconds.
+    pub seconds: f64,
+    /// How many conversations the agent had at once meanwhile, this one among them, on average over that time.
+    pub at_once: f64,
+}
+
 /// Why a slot is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,7 @@
 //! What may be asked of a conversation.
 
 use super::{AnswerChoice, AnswerSource, NoAnswerReason, RescindReason, Target};
-use crate::{Content, Timestamp, V};
+use crate::{Content, Timestamp, V, agent::Practice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -84,6 +84,9 @@ pub enum ConversationCommand {
         /// The scheduler's decision, for `kefu why`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decision: Option<Value>,
+        /// Of which of the agent's skills it is a case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        practice: Option<Practice>,
     },
     /// The agent takes it.
     Accept {

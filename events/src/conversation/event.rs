@@ -5,7 +5,8 @@ use super::{
     RuleError, Target,
 };
 use crate::{
-    Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, message::DeliveryState,
+    Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, agent::Practice,
+    message::DeliveryState,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -247,6 +248,9 @@ pub enum ConversationEvent {
         /// The scheduler's decision.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decision: Option<Value>,
+        /// Of which of the agent's skills it is a case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        practice: Option<Practice>,
     },
     /// The agent took it.
     OfferAccepted {
@@ -502,6 +506,12 @@ pub enum ConversationEvent {
         session: u32,
         /// A rating after this moment does not count.
         deadline: Timestamp,
+        /// Who brought the session to its end, if an agent did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<String>,
+        /// Of which of the agent's skills it was a case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        practice: Option<Practice>,
     },
     /// The customer rated the session.
     SatisfactionRated {
@@ -515,6 +525,12 @@ pub enum ConversationEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(extend("x-personal" = true))]
         comment: Option<String>,
+        /// Who brought the session to its end, if an agent did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<String>,
+        /// Of which of the agent's skills it was a case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        practice: Option<Practice>,
     },
     /// A command was not carried out.
     CommandRefused(CommandRefused),

@@ -87,6 +87,7 @@ fn may_ask(asker: ActorKind, command: &AgentCommand) -> bool {
         | Command::Remove { .. }
         | Command::OccupySlot { .. }
         | Command::ReleaseSlot { .. }
+        | Command::Rate { .. }
         | Command::StartWrapUp { .. }
         | Command::ForceRelease { .. } => &[],
     };
@@ -106,7 +107,12 @@ fn carry_out(step: &mut Step, command: &AgentCommand) -> Result<(), Refusal> {
         Command::SetStatus { status, reason, .. } => presence::set_status(step, *status, reason.as_deref()),
         Command::ReserveSlot { .. } => slot::reserve(step, command),
         Command::OccupySlot { reservation, conversation, .. } => slot::occupy(step, reservation, conversation),
-        Command::ReleaseSlot { reservation, conversation, .. } => slot::release(step, reservation, conversation),
+        Command::ReleaseSlot { reservation, conversation, completed, .. } => {
+            slot::release(step, reservation, conversation, *completed)
+        }
+        Command::Rate { conversation, session, score, practice, .. } => {
+            slot::rate(step, conversation, *session, *score, practice)
+        }
         Command::StartWrapUp { reservation, conversation, .. } => {
             slot::start_wrap_up(step, reservation, conversation.as_deref())
         }

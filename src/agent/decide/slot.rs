@@ -1,16 +1,21 @@
 //! Slots: reserved under the expected version, before anybody is offered anything; ended by the conversation.
 
-use super::{Step, invalid, unchanged};
+use super::{Step, invalid, not_removed, unchanged};
 use crate::agent::state::{MAX_SLOTS, Slot, SlotPhase, State};
 use kefu_events::{
     Refusal, Timestamp, V,
-    agent::{AgentCommand, AgentEvent},
+    agent::{AgentCommand, AgentEvent, Handled, Practice},
     key::is_token,
 };
 
 const MAX_RESERVATION_BYTES: usize = 128;
 const MAX_TTL_S: u32 = 86_400;
 const MAX_REASON_CHARS: usize = 500;
+/// Skills of which one conversation is a case: those of a routing rule and of a queue.
+const MAX_PRACTICE: usize = 40;
+/// `queue:` and a token.
+const MAX_SKILL_BYTES: usize = 70;
+const MAX_HALF_LIFE_DAYS: f64 = 36_500.0;
 /// Seconds beyond an offer's own time-out before it is asked about: the conversation's word should have come by then.
 const PATIENCE_S: u32 = 15;
 /// Seconds until it is asked again, doubled each time, and at most this many.
@@ -20,7 +25,9 @@ const MAX_ASK_AGAIN_S: i64 = 3_600;
 const MAX_QUESTIONS: usize = 100;
 
 pub(super) fn reserve(step: &mut Step, command: &AgentCommand) -> Result<(), Refusal> {
-    let AgentCommand::ReserveSlot { reservation, conversation, session, weight, ttl_s, decision, kind, .. } = command
+    let AgentCommand::ReserveSlot {
+        reservation, conversation, session, weight, ttl_s, decision, kind, practice, ..
+    } = command
     else {
         return Err(invalid("this reserves nothing"));
     };
@@ -36,6 +43,7 @@ pub(super) fn reserve(step: &mut Step, command: &AgentCommand) -> Result<(), Ref
     if ttl_s.is_some_and(|ttl_s| !(1..=MAX_TTL_S).contains(&ttl_s)) {
         return Err(invalid(format!("a reservation is asked about after 1 to {MAX_TTL_S} seconds")));
     }
+    practice.as_ref().map_or(Ok(()), check_practice)?;
     // Before anything else that is asked of the agent: whoever asks twice is to hear what became of the first time.
     if let Some(slot) = step.state.held.get(reservation) {
         let message = format!("{reservation} holds a slot for {} already", slot.conversation);
@@ -60,7 +68,38 @@ pub(super) fn reserve(step: &mut Step, command: &AgentCommand) -> Result<(), Ref
         session: Some(*session),
         decision: decision.clone(),
         kind: *kind,
+        practice: practice.clone(),
     });
+    Ok(())
+}
+
+fn check_practice(practice: &Practice) -> Result<(), Refusal> {
+    let skills = &practice.skills;
+    let is_skill = |skill: &String| (1..=MAX_SKILL_BYTES).contains(&skill.len());
+    if !(1..=MAX_PRACTICE).contains(&skills.len()) || !skills.iter().all(is_skill) {
+        return Err(invalid(format!("a case is one of 1 to {MAX_PRACTICE} skills")));
+    }
+    match practice.half_life_days {
+        days if days > 0.0 && days <= MAX_HALF_LIFE_DAYS => Ok(()),
+        days => Err(invalid(format!("a half-life is more than 0 and at most {MAX_HALF_LIFE_DAYS} days, not {days}"))),
+    }
+}
+
+/// A customer's rating of a session. The slot was released before, so that nothing is held for it.
+pub(super) fn rate(
+    step: &mut Step,
+    conversation: &str,
+    session: u32,
+    score: u8,
+    practice: &Practice,
+) -> Result<(), Refusal> {
+    not_removed(step)?;
+    if !is_token(conversation) || !(1..=5).contains(&score) {
+        return Err(invalid("a rating is 1 to 5, of a conversation's session"));
+    }
+    check_practice(practice)?;
+    let (conversation, practice) = (conversation.to_owned(), practice.clone());
+    step.emit(AgentEvent::Rated { v: V, conversation, session, score, practice });
     Ok(())
 }
 
@@ -88,9 +127,11 @@ pub(super) fn start_wrap_up(step: &mut Step, reservation: &str, conversation: Op
     Ok(())
 }
 
-pub(super) fn release(step: &mut Step, reservation: &str, conversation: &str) -> Result<(), Refusal> {
+pub(super) fn release(step: &mut Step, reservation: &str, conversation: &str, completed: bool) -> Result<(), Refusal> {
     let phase = held(&step.state, reservation, Some(conversation))?.phase;
-    end(step, reservation, phase, None);
+    step.state.count_to(step.context.now);
+    let handled = step.state.handled(reservation, step.context.now).filter(|_| completed);
+    end(step, reservation, phase, None, handled);
     Ok(())
 }
 
@@ -103,7 +144,7 @@ pub(super) fn force_release(step: &mut Step, reservation: &str, reason: &str) ->
     if phase == SlotPhase::Reserved {
         step.emit(AgentEvent::ReservationWithdrawn { v: V, reservation: reservation.to_owned(), conversation });
     }
-    end(step, reservation, phase, Some(reason.to_owned()));
+    end(step, reservation, phase, Some(reason.to_owned()), None);
     Ok(())
 }
 
@@ -156,12 +197,12 @@ fn occupied(step: &mut Step, reservation: String) {
     step.emit(AgentEvent::SlotOccupied { v: V, reservation, deadline });
 }
 
-fn end(step: &mut Step, reservation: &str, phase: SlotPhase, forced: Option<String>) {
+fn end(step: &mut Step, reservation: &str, phase: SlotPhase, forced: Option<String>, handled: Option<Handled>) {
     let reservation = reservation.to_owned();
     if phase == SlotPhase::WrapUp {
         step.emit(AgentEvent::WrapUpEnded { v: V, reservation: reservation.clone() });
     }
-    step.emit(AgentEvent::SlotReleased { v: V, reservation, forced });
+    step.emit(AgentEvent::SlotReleased { v: V, reservation, forced, handled });
 }
 
 /// The slot that is held under this reservation, for this conversation if one is named.

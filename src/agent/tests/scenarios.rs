@@ -1,7 +1,7 @@
 //! Stories.
 
 use super::*;
-use crate::agent::{DEFAULT_SLOTS, MAX_ENDED, timer};
+use crate::agent::{DEFAULT_SLOTS, MAX_ENDED, MAX_PRACTISED, timer};
 use ActorKind::{Agent as TheAgent, Scheduler, System};
 
 #[test]
@@ -338,4 +338,87 @@ fn a_supervisor_frees_a_slot_whatever_the_conversation_says() {
     assert_eq!(world.does(System, force).types(), ["wrap_up_ended", "slot_released"]);
     assert_eq!(world.state.in_use(), 0);
     assert_eq!(world.asks(System, about("release_slot", "r1")).code(), Some("reservation_over"));
+}
+
+/// Reserves a slot for a case of `tax`, takes it, and gives the reservation's name.
+fn takes(world: &mut World, reservation: &str) {
+    let mut body = reserve(reservation, 1);
+    body["practice"] = json!({"skills": ["tax"], "half_life_days": 30.0});
+    let outcome = world.does(Scheduler, body);
+    let [Effect::Command { body, .. }] = &outcome.effects[..] else { panic!("{outcome:?}") };
+    assert_eq!(body["practice"]["skills"], json!(["tax"]), "the conversation is told");
+    world.does(System, about("occupy_slot", reservation));
+}
+
+fn ends(world: &mut World, reservation: &str, completed: bool) -> Option<kefu_events::agent::Handled> {
+    let mut body = about("release_slot", reservation);
+    body["completed"] = json!(completed);
+    let outcome = world.does(System, body);
+    let released = outcome.events.into_iter().find_map(|event| match event {
+        Event::SlotReleased { handled, .. } => Some(handled),
+        _ => None,
+    });
+    released.unwrap()
+}
+
+#[test]
+fn what_an_agent_brings_to_its_end_is_a_case_of_its_skills() {
+    let mut world = World::ready();
+    takes(&mut world, "r1");
+    world.later(60);
+    takes(&mut world, "r2");
+    world.later(30);
+    let first = ends(&mut world, "r1", true).unwrap();
+    assert_eq!((first.seconds, first.practice.skills.as_slice()), (90.0, ["tax".to_owned()].as_slice()));
+    // A minute alone, half a minute beside the other.
+    assert!((first.at_once - (60.0 + 30.0 * 2.0) / 90.0).abs() < 1e-9, "{first:?}");
+    world.later(30);
+    world.does(System, about("start_wrap_up", "r2"));
+    world.later(60);
+    let second = ends(&mut world, "r2", true).unwrap();
+    assert_eq!(second.seconds, 120.0, "wrap-up is work");
+    assert!((second.at_once - (30.0 * 2.0 + 90.0) / 120.0).abs() < 1e-9, "{second:?}");
+    let sums = world.state.practised["tax"];
+    assert!((sums.cases - 2.0).abs() < 1e-4 && (sums.ln_handle - (90_f64.ln() + 120_f64.ln())).abs() < 1e-3);
+    world.later(3_600);
+    takes(&mut world, "r3");
+    world.later(10);
+    assert_eq!(ends(&mut world, "r3", true).unwrap().at_once, 1.0, "time without any counts for none");
+}
+
+#[test]
+fn what_is_handed_on_or_never_taken_is_no_case() {
+    let mut world = World::ready();
+    takes(&mut world, "r1");
+    world.later(5);
+    assert_eq!(ends(&mut world, "r1", false), None);
+    world.does(Scheduler, {
+        let mut body = reserve("r2", 1);
+        body["practice"] = json!({"skills": ["tax"], "half_life_days": 30.0});
+        body
+    });
+    world.later(5);
+    assert_eq!(ends(&mut world, "r2", true), None, "it was only offered");
+    world.does(Scheduler, reserve("r3", 1));
+    world.does(System, about("occupy_slot", "r3"));
+    assert_eq!(ends(&mut world, "r3", true), None, "nobody said of what");
+    assert!(world.state.practised.is_empty());
+}
+
+#[test]
+fn a_rating_is_remembered_with_its_skills_and_many_skills_are_not_kept_for_ever() {
+    let rate = |skill: String, score: u8| {
+        json!({"type": "rate", "conversation": "c1", "session": 1, "score": score,
+               "practice": {"skills": [skill], "half_life_days": 30.0}})
+    };
+    let mut world = World::ready();
+    world.does(System, rate("tax".to_owned(), 4));
+    world.does(System, rate("tax".to_owned(), 5));
+    let sums = world.state.practised["tax"];
+    assert_eq!((sums.rated, sums.ratings, sums.cases), (2.0, 9.0, 0.0));
+    assert_eq!(world.asks(System, rate("tax".to_owned(), 6)).code(), Some("invalid"));
+    for number in 0..2 * MAX_PRACTISED {
+        world.does(System, rate(format!("skill{number}"), 3));
+    }
+    assert_eq!(world.state.practised.len(), MAX_PRACTISED);
 }

@@ -25,6 +25,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("occupy_slot", "wrap_up", "system", "wrap_up_ended"),
     ("release_slot", "reserved occupied", "system", "slot_released"),
     ("release_slot", "wrap_up", "system", "wrap_up_ended slot_released"),
+    ("rate", "offline ready gone reserved occupied wrap_up", "system", "rated"),
     ("start_wrap_up", "reserved", "system", "slot_occupied wrap_up_started"),
     ("start_wrap_up", "occupied", "system", "wrap_up_started"),
     ("force_release", "reserved", "system", "reservation_withdrawn slot_released"),
@@ -77,6 +78,8 @@ fn samples(name: &str, world: &World) -> Vec<(String, Value)> {
         "set_status" => ["away", "offline"].map(|it| (format!("{name}:{it}"), json!({"status": it}))).to_vec(),
         "set_skills" => plain(json!({"skills": {"tax": 1}})),
         "set_capacity" => plain(json!({"slots": 7})),
+        "rate" => plain(json!({"conversation": "c1", "session": 1, "score": 4,
+            "practice": {"skills": ["tax"], "half_life_days": 30.0}})),
         "reserve_slot" => plain(reserve("r2", 1)),
         "timer_fired" => [timer::PRESENCE, timer::QUESTION]
             .map(|timer| (format!("timer:{timer}"), json!({"timer": timer, "due": due(timer)})))

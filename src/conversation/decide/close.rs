@@ -63,10 +63,12 @@ pub(super) fn end(step: &mut Step, reason: CloseReason) {
     }
     let Some(session) = &step.state.session else { return };
     let (number, served, left) = (session.number, session.served, session.customer_left);
-    let (agent, reservation) = match step.state.holder() {
-        Some(holder) => (Some(holder.agent.clone()), holder.reservation.clone()),
-        None => (None, None),
+    let holder = step.state.holder().cloned();
+    let (agent, reservation, practice) = match holder {
+        Some(holder) => (Some(holder.agent), holder.reservation, holder.practice.map(|practice| *practice)),
+        None => (None, None, None),
     };
+    let closed_by = agent.clone();
     step.emit(ConversationEvent::SessionClosed { v: V, session: number, reason, agent, reservation });
     // Whoever has gone, waited in vain or was sent away is not asked how it was.
     let asks = match reason {
@@ -75,7 +77,8 @@ pub(super) fn end(step: &mut Step, reason: CloseReason) {
     };
     if asks && step.settings.satisfaction.enabled {
         let deadline = step.after(step.settings.satisfaction.window_s);
-        step.emit(ConversationEvent::SatisfactionRequested { v: V, session: number, deadline });
+        let agent = closed_by;
+        step.emit(ConversationEvent::SatisfactionRequested { v: V, session: number, deadline, agent, practice });
         step.say(|texts| &texts.satisfaction_request);
     }
 }

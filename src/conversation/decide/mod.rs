@@ -103,8 +103,8 @@ fn carry_out(step: &mut Step, command: &ConversationCommand) -> Result<(), Refus
         Command::RequestHandoff { queue, note, .. } => {
             transfer::request_handoff(step, queue.as_deref(), note.as_deref())
         }
-        Command::Offer { agent, reservation, session, decision, .. } => {
-            offer::make(step, agent, reservation.as_deref(), *session, decision.as_ref())
+        Command::Offer { agent, reservation, session, decision, practice, .. } => {
+            offer::make(step, agent, reservation.as_deref(), *session, decision.as_ref(), practice.as_ref())
         }
         Command::Accept { offer, name, .. } => offer::accept(step, offer.as_deref(), name.as_deref()),
         Command::Reject { offer, reason, .. } => offer::reject(step, offer.as_deref(), reason.as_deref()),

@@ -8,6 +8,7 @@ use super::{
 use crate::conversation::state::{Active, Holder, MAX_NAME_CHARS, Offer, Phase, State, Waiting};
 use kefu_events::{
     ActorKind, CommandRefused, Quarantined, Refusal, V,
+    agent::Practice,
     conversation::{ConversationCommand, ConversationEvent, Held, RescindReason, Target},
 };
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub(super) fn make(
     reservation: Option<&str>,
     session: Option<u32>,
     decision: Option<&Value>,
+    practice: Option<&Practice>,
 ) -> Result<(), Refusal> {
     check_agent(agent)?;
     if reservation.is_some_and(|reservation| reservation.is_empty() || reservation.len() > 512) {
@@ -50,6 +52,7 @@ pub(super) fn make(
         reservation: reservation.map(str::to_owned),
         deadline,
         decision: decision.cloned(),
+        practice: practice.cloned(),
     });
     Ok(())
 }

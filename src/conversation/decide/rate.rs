@@ -22,8 +22,9 @@ pub(super) fn satisfaction(step: &mut Step, score: u8, comment: Option<&str>) ->
 /// Takes the rating that is wanted.
 pub(super) fn record(step: &mut Step, score: u8, comment: Option<&str>) {
     let Some(wanted) = &step.state.rating else { return };
-    let session = wanted.session;
+    let (session, agent) = (wanted.session, wanted.agent.clone());
+    let practice = wanted.practice.as_deref().cloned();
     let comment = comment.map(str::to_owned);
-    step.emit(ConversationEvent::SatisfactionRated { v: V, session, score, comment });
+    step.emit(ConversationEvent::SatisfactionRated { v: V, session, score, comment, agent, practice });
     step.say(|texts| &texts.satisfaction_thanks);
 }

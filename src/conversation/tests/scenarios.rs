@@ -25,7 +25,8 @@ fn a_session_from_the_first_message_to_the_rating() {
     assert_eq!(outcome.types(), ["answer_declined", "handoff_requested", "message_sent", "queued"]);
     assert_eq!(outcome.texts(), ["I am passing you on to a colleague. One moment, please."]);
 
-    let offer = json!({"type": "offer", "agent": "ann", "reservation": "r1", "session": 1, "decision": {"score": 0.5}});
+    let offer = json!({"type": "offer", "agent": "ann", "reservation": "r1", "session": 1, "decision": {"score": 0.5},
+        "practice": {"skills": ["orders"], "half_life_days": 30.0}});
     let outcome = world.does(scheduler(), offer);
     assert_eq!((outcome.types(), outcome.slots()), (vec!["offer_made".to_owned()], vec![]));
     let outcome = world.does(agent("ann"), json!({"type": "accept"}));
@@ -46,7 +47,9 @@ fn a_session_from_the_first_message_to_the_rating() {
     assert_eq!(world.deadlines(), []);
 
     assert_eq!(world.says("Thank you!").types(), ["message_received"], "a courtesy opens nothing");
-    assert_eq!(world.says("５").types(), ["message_received", "satisfaction_rated", "message_sent"]);
+    let rated = world.says("５");
+    assert_eq!(rated.types(), ["message_received", "satisfaction_rated", "message_sent"]);
+    assert_eq!(rated.slots(), ["rate ? → ann"], "whoever brought it to its end hears of it");
     assert_eq!(world.says("5").types()[0], "session_opened", "a second rating is a new message");
     assert_eq!(world.state.sessions, 2);
 }

@@ -246,3 +246,85 @@ fn customers_are_told_their_place_when_it_has_changed_and_not_too_often() {
     world.gone(2);
     assert_eq!(told(&mut world, 500_000), []);
 }
+
+#[test]
+fn an_agents_own_weight_is_heeded_before_anything_is_asked() {
+    let mut world = World::new(json!({}));
+    world.agent("ann", 2);
+    world.agents.get_mut("ann").unwrap().weights.insert("web".to_owned(), 2);
+    world.show("ann");
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    assert_eq!(order.weight, 2);
+    world.waits(2, json!({}));
+    assert_eq!(world.asked().len(), 0, "what is asked for takes two slots, too");
+    world.holds(&order);
+    world.gone(1);
+    world.agents.get_mut("ann").unwrap().slots = 3;
+    world.show("ann");
+    assert_eq!(world.asked().len(), 0, "one slot is free, and the conversation takes two");
+    world.agent("bob", 1);
+    assert_eq!(world.asked(), ["bob for 2"]);
+}
+
+#[test]
+fn conversations_are_cases_of_the_skills_that_they_require_or_of_their_queue() {
+    let mut world = World::new(json!({"estimates": {"half_life_days": 7.0}}));
+    world.agent("ann", 2);
+    world.agents.get_mut("ann").unwrap().skills.insert("tax".to_owned(), 3);
+    world.show("ann");
+    world.waits(1, json!({"required": {"tax": 2}}));
+    world.waits(2, json!({}));
+    let practice = |order: &Order| order.practice.clone().unwrap();
+    let orders = world.orders();
+    assert_eq!((practice(&orders[0]).skills, practice(&orders[0]).half_life_days), (vec!["tax".to_owned()], 7.0));
+    assert_eq!(practice(&orders[1]).skills, ["queue:q"]);
+}
+
+fn worked(handle_s: f64, cases: u32) -> Practised {
+    let mut sums = crate::scheduler::estimates::Sums::default();
+    (0..cases).for_each(|_| sums.add_case(handle_s, 1.0, START_MS, 30.0));
+    BTreeMap::from([("queue:q".to_owned(), sums)])
+}
+
+#[test]
+fn who_is_faster_is_asked_first_where_the_policy_looks_at_it() {
+    let settings = json!({"default": {"policy": "fastest-gcmu"}, "estimates": {"least_cases": 5.0}});
+    let mut world = World::new(settings);
+    for agent in ["ann", "bob", "cyd"] {
+        world.agent(agent, 1);
+    }
+    let took = [("ann", 300.0, 50), ("bob", 200.0, 50), ("cyd", 10.0, 4)];
+    for (agent, handle_s, cases) in took {
+        let practised = Some(worked(handle_s, cases));
+        world.leader.take_in(Change::Practice(agent.to_owned(), practised), world.now_ms);
+    }
+    assert_eq!(world.asked().len(), 0, "nobody waits");
+    world.waits(1, json!({}));
+    let order = world.orders().remove(0);
+    assert_eq!(order.agent, "bob", "cyd's four cases say nothing yet");
+    assert_eq!(order.decision["beside"]["estimates"], json!({"sequence": 0, "at_ms": START_MS}));
+    let estimates = world.leader.estimates("cyd", world.now_ms);
+    assert!(!estimates["queue:q"].enough && estimates["queue:q"].speed == 1.0);
+
+    // Estimates are made now and then, not with every case.
+    world.leader.take_in(Change::Practice("ann".to_owned(), Some(worked(100.0, 500))), world.now_ms);
+    world.agent("bob", 2);
+    assert_eq!(world.asked().len(), 0);
+    world.waits(2, json!({}));
+    assert_eq!(world.orders()[0].agent, "bob");
+    world.agent("bob", 3);
+    world.now_ms += ESTIMATE_EVERY_MS;
+    let asked = world.asked();
+    assert_eq!(asked, ["bob for 1", "bob for 2"], "what was not answered is asked again");
+    world.waits(3, json!({}));
+    assert_eq!(world.orders()[0].agent, "ann");
+    let mut doubted = World::new(json!({"default": {"policy": "fastest-gcmu"}, "estimates": {"enabled": false}}));
+    doubted.agent("ann", 1);
+    doubted.agent("bob", 1);
+    doubted.leader.take_in(Change::Practice("bob".to_owned(), Some(worked(10.0, 50))), START_MS);
+    doubted.leader.take_in(Change::Practice("ann".to_owned(), Some(worked(100.0, 50))), START_MS);
+    assert_eq!(doubted.asked().len(), 0);
+    doubted.waits(1, json!({}));
+    assert_eq!(doubted.orders()[0].agent, "ann", "the first of two who are alike");
+}

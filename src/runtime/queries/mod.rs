@@ -291,6 +291,8 @@ impl Queries {
         }
         let mut answer = to_value(&Shown::of(tenant, &key, &tracked));
         answer["in_use"] = tracked.state.in_use().into();
+        let estimates = self.floors.ask(tenant, |leader| leader.estimates(&key, now_ms()));
+        answer["estimates"] = to_value(&estimates.unwrap_or_default());
         Ok(answer)
     }
 

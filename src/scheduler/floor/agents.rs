@@ -2,9 +2,10 @@
 
 use super::{AgentIx, DecisionId, DemandIx, Floor, Link, Load};
 use crate::scheduler::{
-    demand::Abilities,
+    demand::{Abilities, queue_skill},
     views::{AgentView, ConversationKey, Performance, Status},
 };
+use std::collections::BTreeMap;
 
 impl Floor {
     /// An agent is new or has changed. What was asked for stays in the overlay until it shows in the view's load, is
@@ -18,9 +19,7 @@ impl Floor {
         abilities.skills.sort_unstable();
         abilities.languages.sort_unstable();
         abilities.queues.sort_unstable();
-        let mut performance: Vec<_> =
-            view.performance.iter().map(|(skill, known)| (self.skills.number(skill), *known)).collect();
-        performance.sort_unstable_by_key(|(skill, _)| *skill);
+        let performance = self.numbered(&view.performance);
         let agent = &mut self.agents[ix as usize];
         let (was_open, used_before) = (agent.is_open(), agent.used);
         let relink = agent.abilities != abilities || agent.performance != performance;
@@ -29,6 +28,7 @@ impl Floor {
         let agent = &mut self.agents[ix as usize];
         agent.abilities = abilities;
         agent.performance = performance;
+        agent.known = true;
         agent.status = view.status;
         agent.online = view.online;
         agent.slots = view.slots;
@@ -45,6 +45,30 @@ impl Floor {
         self.mark_agent(ix);
         self.stand_again_all(ix, now_ms);
         ix
+    }
+
+    fn numbered(&mut self, performance: &BTreeMap<String, Performance>) -> Vec<(u32, Performance)> {
+        let mut numbered: Vec<_> =
+            performance.iter().map(|(skill, known)| (self.skills.number(skill), *known)).collect();
+        numbered.sort_unstable_by_key(|(skill, _)| *skill);
+        numbered
+    }
+
+    /// An agent works as described from now on. That makes no match possible that was not before, so nothing is marked.
+    pub fn set_performance(&mut self, ix: AgentIx, performance: &BTreeMap<String, Performance>) {
+        let performance = self.numbered(performance);
+        if self.agents[ix as usize].performance != performance {
+            self.leave_lists(ix);
+            self.agents[ix as usize].performance = performance;
+            self.link_agent(ix);
+            self.enter_lists(ix);
+        }
+    }
+
+    /// When a conversation was last assigned to an agent, in ms, as the log shows it; what is asked for counts as well.
+    pub fn set_assigned(&mut self, ix: AgentIx, at_ms: i64) {
+        let asked = self.agents[ix as usize].load.iter().filter_map(|load| Some(self.asked.get(&load.asked?)?.at_ms));
+        self.agents[ix as usize].assigned_ms = asked.max().unwrap_or(0).max(at_ms);
     }
 
     /// An agent's status or connection has changed, and nothing else.
@@ -71,6 +95,7 @@ impl Floor {
         }
         self.leave_lists(ix);
         let agent = &mut self.agents[ix as usize];
+        agent.known = false;
         agent.online = false;
         agent.status = Status::Offline;
         agent.load.clear();
@@ -112,8 +137,12 @@ impl Floor {
 
     /// Moves an agent to where the agent's room belongs in the lists.
     pub(super) fn list_again(&mut self, ix: AgentIx) {
+        self.list_with(ix, self.agents[ix as usize].room());
+    }
+
+    /// Lists an agent as one with so many free slots.
+    pub(super) fn list_with(&mut self, ix: AgentIx, after: u32) {
         let agent = &mut self.agents[ix as usize];
-        let after = agent.room();
         let before = std::mem::replace(&mut agent.listed, after);
         if before == after || !agent.is_open() {
             return;
@@ -206,18 +235,23 @@ impl Floor {
             return None;
         }
         let required = &line.demand.required;
+        let known = |skill| {
+            let found = agent.performance.binary_search_by_key(&skill, |known| known.0);
+            found.map_or(Performance::default(), |at| agent.performance[at].1)
+        };
         let mut link = Link { demand, at: line.agents.len() as u32, skill: 1.0, wished: 0.0, speed: 1.0, quality: 1.0 };
         if !required.is_empty() {
             let mean = |of: &dyn Fn(u32) -> f64| {
                 (required.iter().map(|&(skill, _)| of(skill)).sum::<f64>() / required.len() as f64) as f32
             };
-            let known = |skill| {
-                let found = agent.performance.binary_search_by_key(&skill, |known| known.0);
-                found.map_or(Performance::default(), |at| agent.performance[at].1)
-            };
             link.skill = mean(&|skill| f64::from(agent.abilities.proficiency(skill).unwrap_or(0)) / 5.0);
             link.speed = mean(&|skill| known(skill).speed);
             link.quality = mean(&|skill| known(skill).quality);
+        } else if !agent.performance.is_empty() {
+            // Looked up only where somebody's work in queues is known: most floors know none.
+            let queue = self.skills.known(&queue_skill(self.queues.name(line.demand.queue)));
+            let known = queue.map_or(Performance::default(), known);
+            (link.speed, link.quality) = (known.speed as f32, known.quality as f32);
         }
         let wished = &line.demand.wished;
         if !wished.is_empty() {

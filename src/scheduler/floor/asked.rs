@@ -23,6 +23,13 @@ pub struct Ask {
 impl Floor {
     /// The leader asks for what was matched.
     pub fn reserve(&mut self, matched: &Match, decision: DecisionId) {
+        let waiting = self.waiting[matched.waiting as usize].as_ref();
+        let weight = waiting.map_or(1, |waiting| self.demands[waiting.demand as usize].demand.weight);
+        self.reserve_slots(matched, decision, weight);
+    }
+
+    /// The same, where the conversation takes so many slots of this agent.
+    pub fn reserve_slots(&mut self, matched: &Match, decision: DecisionId, weight: u32) {
         let now_ms = matched.now_ms;
         let ix = matched.waiting;
         // The match may be older than the conversation's end.
@@ -33,8 +40,7 @@ impl Floor {
         self.stand_nowhere(ix);
         let Some(waiting) = &mut self.waiting[ix as usize] else { return };
         waiting.asked = Some(decision);
-        let line = &self.demands[waiting.demand as usize];
-        let (queue, weight) = (line.demand.queue, line.demand.weight);
+        let queue = self.demands[waiting.demand as usize].demand.queue;
         let (wait_ms, expected_ms) = (now_ms - waiting.since_ms, waiting.expected_ms.take());
         let known = &mut self.queue_states[queue as usize];
         known.service.assigned(wait_ms, expected_ms, known.rules.target.as_ref(), now_ms);
@@ -44,8 +50,7 @@ impl Floor {
             loads.retain(|known| known.conversation != load.conversation);
             loads.push(load);
         });
-        self.assignments += 1;
-        self.agents[matched.agent as usize].assigned = self.assignments;
+        self.agents[matched.agent as usize].assigned_ms = now_ms;
         let ask = Ask { conversation: matched.conversation, agent: matched.agent, at_ms: now_ms };
         self.asked.insert(decision, ask);
     }
@@ -58,6 +63,9 @@ impl Floor {
             if load.asked == Some(decision) {
                 load.asked = None;
             }
+        }
+        if self.find(ask.conversation).is_some_and(|waiting| waiting.asked == Some(decision)) {
+            self.confirmed.insert(ask.conversation.0);
         }
     }
 
@@ -81,6 +89,7 @@ impl Floor {
         let Some(ix) = self.number(conversation) else { return };
         if let Some(waiting) = self.waiting[ix as usize].as_mut().filter(|waiting| waiting.asked == Some(decision)) {
             waiting.asked = None;
+            self.confirmed.remove(&conversation.0);
             self.stand_again(ix, now_ms);
         }
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::scheduler::{
     decision::{CANDIDATES, Candidate, Decision, Reason, WhyNot, WhyWaiting},
-    demand::Misfit,
+    demand::{Misfit, queue_skill},
     policy::{PolicyName, Scores},
     views::Status,
 };
@@ -42,7 +42,18 @@ impl Floor {
             propensity,
             candidates: candidates.into_iter().take(CANDIDATES).collect(),
             excluded: self.exclusions(waiting, matched.now_ms),
+            beside: Some(self.beside(policy)),
         })
+    }
+
+    /// Of which skills a waiting conversation is a case, were it served now: those that it requires, or its queue where it
+    /// requires none. As [`Practised`](crate::scheduler::estimates::Practised) names them.
+    pub fn practice(&self, conversation: ConversationKey) -> Vec<String> {
+        let Some(waiting) = self.find(conversation) else { return Vec::new() };
+        let demand = &self.demands[waiting.demand as usize].demand;
+        let required = demand.required.iter().map(|(skill, _)| self.skills.name(*skill).to_string());
+        let skills: Vec<String> = required.collect();
+        if skills.is_empty() { vec![queue_skill(self.queues.name(demand.queue))] } else { skills }
     }
 
     /// Why an agent does not get a conversation now, or what the agent would score.
@@ -55,6 +66,9 @@ impl Floor {
         let Some(agent_ix) = self.agent_names.known(agent) else {
             return WhyNot::Impossible { reason: Reason::Unknown };
         };
+        if !self.agents[agent_ix as usize].known {
+            return WhyNot::Impossible { reason: Reason::Unknown };
+        }
         if let Some(reason) = self.reason(agent_ix, waiting, now_ms) {
             return WhyNot::Impossible { reason };
         }
@@ -87,7 +101,7 @@ impl Floor {
 
     fn exclusions(&self, waiting: &Waiting, now_ms: i64) -> BTreeMap<Reason, u32> {
         let mut counts = BTreeMap::new();
-        for agent in 0..self.agents.len() as AgentIx {
+        for agent in (0..self.agents.len() as AgentIx).filter(|agent| self.agents[*agent as usize].known) {
             if let Some(reason) = self.reason(agent, waiting, now_ms) {
                 *counts.entry(reason).or_default() += 1;
             }

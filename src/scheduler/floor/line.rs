@@ -39,13 +39,12 @@ impl Floor {
     pub fn entry(&mut self, view: &WaitingView) -> Entry {
         let mut demand = Demand::of(view, &mut self.skills, &mut self.queues, &mut self.languages);
         if let Some(overflow) = &self.settings.rules(&view.queue).overflow {
-            let already = self.find(view.conversation).map(|known| known.base);
-            let overflowing = match already {
-                // Decided on arrival, once.
-                Some(base) => self.demands[base as usize].demand.queues.len() > 1,
-                None => self.line_lengths(demand.queue) >= overflow.from as usize,
-            };
-            if overflowing {
+            // Decided on arrival, once.
+            let is_new = !self.overflow_known && self.number(view.conversation).is_none();
+            if is_new && self.line_lengths(demand.queue) >= overflow.from as usize {
+                self.overflowing.insert(view.conversation.0);
+            }
+            if self.overflowing.contains(&view.conversation.0) {
                 demand.widen(overflow.also.iter().map(|queue| self.queues.number(queue)));
             }
         }
@@ -117,6 +116,8 @@ impl Floor {
         let same = |ix: &WaitIx| waiting[*ix as usize].as_ref().is_some_and(|known| known.key == conversation.0);
         let Ok(found) = self.by_key.find_entry(hash(conversation.0), same) else { return };
         let (ix, _) = found.remove();
+        self.overflowing.remove(&conversation.0);
+        self.confirmed.remove(&conversation.0);
         self.stand_nowhere(ix);
         self.unname(ix);
         if let Some(gone) = self.waiting[ix as usize].take()

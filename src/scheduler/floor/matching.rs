@@ -96,9 +96,9 @@ impl Pair<'_> {
         (self.now_ms - self.agent.idle_since_ms) as f64 / 1_000.0
     }
 
-    /// Number of the agent's last assignment; 0 without any.
+    /// When the agent got a conversation last, in seconds since 1970; 0 without any.
     pub fn last_assignment(&self) -> f64 {
-        self.agent.assigned as f64
+        self.agent.assigned_ms as f64 / 1_000.0
     }
 
     /// How long the conversation has waited, in seconds.
@@ -195,7 +195,14 @@ impl Floor {
         None
     }
 
-    fn matched(&self, agent: AgentIx, ix: WaitIx, question: Question, now_ms: i64, draw: u64) -> Option<Match> {
+    pub(super) fn matched(
+        &self,
+        agent: AgentIx,
+        ix: WaitIx,
+        question: Question,
+        now_ms: i64,
+        draw: u64,
+    ) -> Option<Match> {
         let waiting = self.waiting[ix as usize].as_ref()?;
         Some(Match {
             conversation: ConversationKey(waiting.key),
@@ -219,7 +226,7 @@ impl Floor {
     }
 
     /// The conversation that an agent should get.
-    fn conversation_for(&self, agent_ix: AgentIx, now_ms: i64, draw: u64) -> Option<WaitIx> {
+    pub(super) fn conversation_for(&self, agent_ix: AgentIx, now_ms: i64, draw: u64) -> Option<WaitIx> {
         let agent = &self.agents[agent_ix as usize];
         if agent.room() == 0 || !agent.takes_transfers() {
             return None;
@@ -284,7 +291,7 @@ impl Floor {
     }
 
     /// The agent who should get a conversation.
-    fn agent_for(&self, ix: WaitIx, now_ms: i64, draw: u64) -> Option<AgentIx> {
+    pub(super) fn agent_for(&self, ix: WaitIx, now_ms: i64, draw: u64) -> Option<AgentIx> {
         let waiting = self.waiting[ix as usize].as_ref()?;
         let line = &self.demands[waiting.demand as usize];
         match waiting.standing {

@@ -10,13 +10,15 @@
 //! - `line`: conversations coming, going, relaxing;
 //! - `matching`: the two questions;
 //! - `asked`: reservations asked for but not seen yet;
-//! - `explain`: the same choice again, with reasons.
+//! - `explain`: the same choice again, with reasons;
+//! - `beside`: what decided beside agents and conversations, and the same choice again from that.
 //!
 //! The floor may not know why an agent is away or what a conversation is about, and never decides the same thing twice
 //! by itself: what is asked for is left out until the leader confirms or undoes it.
 
 mod agents;
 mod asked;
+mod beside;
 mod explain;
 mod line;
 pub(super) mod matching;
@@ -24,6 +26,7 @@ pub(super) mod matching;
 mod tests;
 
 pub use asked::{Ask, DecisionId};
+pub use beside::{AskedFor, Beside, DemandCount, EstimatesAt, Refused};
 pub use line::Entry;
 pub use matching::{Match, Pair, Question};
 
@@ -84,8 +87,12 @@ pub struct Floor {
     arrivals: f64,
     /// Faded count of all arrivals that found nobody free.
     blocked: f64,
-    /// Number of the last assignment.
-    assignments: u64,
+    /// Conversations that wait though an agent's reservation for them was seen: they are about to go.
+    confirmed: BTreeSet<u128>,
+    /// Conversations that came when their queue was so long that agents of others may be asked.
+    overflowing: BTreeSet<u128>,
+    /// Whether that is known and not to be decided.
+    overflow_known: bool,
     sequence: u64,
 }
 
@@ -137,7 +144,10 @@ pub(super) struct Agent {
     pub(super) used: u32,
     pub(super) load: Vec<Load>,
     pub(super) idle_since_ms: i64,
-    pub(super) assigned: u64,
+    /// Whether there is such an agent: one may be named who has gone, or was never there.
+    pub(super) known: bool,
+    /// When a conversation was last assigned, in ms; 0: never.
+    pub(super) assigned_ms: i64,
     pub(super) links: Vec<Link>,
     /// Conversations that name this agent as wanted or preferred.
     naming: BTreeSet<WaitIx>,
@@ -281,7 +291,8 @@ impl Agent {
             used: 0,
             load: Vec::new(),
             idle_since_ms: 0,
-            assigned: 0,
+            known: false,
+            assigned_ms: 0,
             links: Vec::new(),
             naming: BTreeSet::new(),
             own: BTreeSet::new(),
@@ -335,7 +346,9 @@ impl Floor {
             queue_states: Vec::new(),
             arrivals: 0.0,
             blocked: 0.0,
-            assignments: 0,
+            confirmed: BTreeSet::new(),
+            overflowing: BTreeSet::new(),
+            overflow_known: false,
             sequence: 0,
         }
     }
@@ -389,6 +402,11 @@ impl Floor {
     /// Slots that an agent's conversations take, those asked for among them.
     pub fn used_slots(&self, agent: AgentIx) -> u32 {
         self.agents[agent as usize].used
+    }
+
+    /// Slots that an agent has left.
+    pub fn free_slots(&self, agent: AgentIx) -> u32 {
+        self.agents[agent as usize].room()
     }
 
     /// How many conversations wait, those asked for among them.

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// See the module's text.
-pub const STAFF: List<Agent> = List { name: "staff", version: 1, entries };
+pub const STAFF: List<Agent> = List { name: "staff", version: 2, entries };
+
+/// As many as can end in what a projector writes at once, nearly always; others are undone after a while.
+const MAX_ENDED_SHOWN: usize = 8;
 
 /// An agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,18 @@ pub struct StaffEntry {
     /// The command that was refused last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Reservations that ended last, the oldest first: one can be over before a list ever showed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<String>,
+    /// Since when the status has been what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_since: Option<Timestamp>,
+    /// When a slot was last released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freed_at: Option<Timestamp>,
+    /// When a slot was last reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Timestamp>,
 }
 
 /// What one reservation holds.
@@ -56,27 +71,37 @@ pub struct HeldSlot {
     pub weight: u32,
 }
 
-fn entries(subject: Subject<'_>, tracked: &Tracked<State>, entries: &mut Entries) {
-    let state = &tracked.state;
-    if !state.exists() || state.removed || tracked.quarantined {
-        return;
+impl StaffEntry {
+    /// What a scheduler sees of an agent in this state; `None`: nobody who could be asked.
+    pub fn of(tracked: &Tracked<State>) -> Option<Self> {
+        let state = &tracked.state;
+        if !state.exists() || state.removed || tracked.quarantined {
+            return None;
+        }
+        let held = state.held.iter().map(|(reservation, slot)| {
+            (reservation.clone(), HeldSlot { conversation: slot.conversation.clone(), weight: slot.weight })
+        });
+        Some(Self {
+            status: state.status,
+            online: state.online,
+            skills: state.skills.clone(),
+            languages: state.languages.clone(),
+            queues: state.queues.clone(),
+            slots: state.slots,
+            weights: state.weights.clone(),
+            held: held.collect(),
+            idle_since: state.idle_since,
+            refused: state.refused.clone(),
+            ended: state.ended.iter().skip(state.ended.len().saturating_sub(MAX_ENDED_SHOWN)).cloned().collect(),
+            status_since: state.status_since,
+            freed_at: state.freed_at,
+            assigned_at: state.assigned_at,
+        })
     }
-    let held = state.held.iter().map(|(reservation, slot)| {
-        (reservation.clone(), HeldSlot { conversation: slot.conversation.clone(), weight: slot.weight })
-    });
-    let entry = StaffEntry {
-        status: state.status,
-        online: state.online,
-        skills: state.skills.clone(),
-        languages: state.languages.clone(),
-        queues: state.queues.clone(),
-        slots: state.slots,
-        weights: state.weights.clone(),
-        held: held.collect(),
-        idle_since: state.idle_since,
-        refused: state.refused.clone(),
-    };
-    if let Ok(json) = serde_json::to_vec(&entry) {
+}
+
+fn entries(subject: Subject<'_>, tracked: &Tracked<State>, entries: &mut Entries) {
+    if let Some(json) = StaffEntry::of(tracked).and_then(|entry| serde_json::to_vec(&entry).ok()) {
         entries.add(&[subject.tenant.as_bytes(), b"/", subject.key.as_bytes()], &[&json]);
     }
 }

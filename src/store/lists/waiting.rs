@@ -67,7 +67,10 @@ pub struct WaitingEntry {
 }
 
 impl WaitingEntry {
-    fn of(state: &State) -> Option<Self> {
+    /// What a scheduler sees of a conversation in this state; `None`: it waits for nobody, or was set aside.
+    pub fn of(tracked: &Tracked<State>) -> Option<Self> {
+        // Nobody can be asked to work on one that was set aside.
+        let state = Some(&tracked.state).filter(|_| !tracked.quarantined)?;
         let session = state.session.as_ref()?;
         let Phase::Queued(waiting) = &session.phase else { return None };
         let given = session.collected.iter().filter_map(|(field, value)| Some((field.clone(), value.clone()?)));
@@ -93,9 +96,7 @@ impl WaitingEntry {
 }
 
 fn entries(subject: Subject<'_>, tracked: &Tracked<State>, entries: &mut Entries) {
-    // Nobody can be asked to work on one that was set aside.
-    let entry = WaitingEntry::of(&tracked.state).filter(|_| !tracked.quarantined);
-    if let Some(json) = entry.and_then(|entry| serde_json::to_vec(&entry).ok()) {
+    if let Some(json) = WaitingEntry::of(tracked).and_then(|entry| serde_json::to_vec(&entry).ok()) {
         entries.add(&[subject.tenant.as_bytes(), b"/", subject.key.as_bytes()], &[&json]);
     }
 }

@@ -199,8 +199,9 @@ fn a_feed_keeps_a_copy_of_a_list_true() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(&dir);
     log.feed_to(20, &mut writer, &[7]);
-    let mut feed = store.watch_list(BY_TOTAL.name).unwrap();
-    assert!(store.watch_list("nothing").is_none());
+    let (mut feed, since) = store.watch_lists(&[BY_TOTAL.name]).unwrap();
+    assert!(store.watch_lists(&["nothing"]).is_none());
+    assert_eq!(since, store.projected());
     let list = || {
         let mut found = BTreeMap::new();
         let seen =
@@ -210,15 +211,17 @@ fn a_feed_keeps_a_copy_of_a_list_true() {
     let mut copy = list();
     for end in [27, 28, 45, 60] {
         log.feed_to(end, &mut writer, &[4]);
-        while let Ok(changes) = feed.try_recv() {
-            for change in changes.iter().cloned() {
+        let mut last = 0;
+        while let Ok(batch) = feed.try_recv() {
+            last = batch.seq;
+            for change in batch.changes.iter().cloned() {
                 match change.value {
                     Some(value) => drop(copy.insert(change.key, value)),
                     None => drop(copy.remove(&change.key)),
                 }
             }
         }
-        assert_eq!(copy, list());
+        assert_eq!((&copy, last), (&list(), store.projected()));
     }
     writer.abandon().unwrap();
     assert!(matches!(feed.try_recv(), Err(tokio::sync::broadcast::error::TryRecvError::Closed)), "begin anew");
