@@ -95,6 +95,8 @@ impl Engine {
             .env("KEFU_NATS_USER", &login.user)
             .env("KEFU_NATS_PASSWORD", &login.password)
             .env("KEFU_DEMO", "false")
+            // Nobody asks the knowledge base anything here.
+            .env("KEFU_MODEL", "none")
             .env("KEFU_CONFIG", "/dev/null")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -6,6 +6,7 @@
 mod accounts;
 mod agent;
 mod conversation;
+mod faq;
 mod program;
 mod rejected;
 mod rules;

@@ -9,6 +9,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// Long enough for the busiest machine; nothing waits so long when all is well.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// The program, without whatever the surroundings would tell it.
 pub fn kefu(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kefu"));
@@ -18,7 +21,8 @@ pub fn kefu(data: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("KEFU_DATA", data).env("KEFU_CONFIG", "/dev/null").stdin(Stdio::null());
+    // A model takes a second and 200 MB that only the tests of answers need.
+    command.env("KEFU_MODEL", "none").env("KEFU_DATA", data).env("KEFU_CONFIG", "/dev/null").stdin(Stdio::null());
     command
 }
 
@@ -115,6 +119,22 @@ impl Serving {
     pub fn ask(&self, arguments: &[&str]) -> Ran {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         self.run(&arguments).exits(0)
+    }
+
+    /// Runs a command with `--json` until it gives what is expected: for what becomes visible a moment later.
+    #[track_caller]
+    pub fn until(&self, arguments: &[&str], expected: impl Fn(&Ran) -> bool) -> Ran {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        let began = std::time::Instant::now();
+        loop {
+            let ran = self.run(&arguments);
+            if expected(&ran) {
+                return ran;
+            }
+            assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {ran:?}");
+            // waits because that is all that can be done
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
     }
 
     /// The texts of the replies to a message of Alice's on the channel `cli`.

@@ -85,6 +85,8 @@ impl Kefu {
             command.env_remove(name);
         }
         command.env("XDG_CONFIG_HOME", self.data().join("no-config")).env("KEFU_DATA", self.data());
+        // A model takes a second and 200 MB that only the tests of answers need.
+        command.env("KEFU_MODEL", "none");
         match &self.external {
             Some(External { url, user, password }) => {
                 command.env("KEFU_NATS", url).env("KEFU_NATS_USER", user).env("KEFU_NATS_PASSWORD", password);
