@@ -87,6 +87,7 @@ pub struct Shown {
 
 /// What was found for a question.
 struct Found {
+    /// Id, probability that it is the right one, and what it says; the likeliest first.
     entries: Vec<(String, f64, ApprovedEntry)>,
     in_scope: f64,
     by_meaning: bool,
@@ -326,12 +327,20 @@ impl Desk {
             }
         };
         question.vector = vector.as_deref();
-        let ranked = reader.ask(&question);
+        let ranked = match reader.ask(&question) {
+            Ok(ranked) => ranked,
+            // Its files are gone or damaged; it is built anew when it is next opened.
+            Err(error) => {
+                tracing::error!(%error, tenant, "the search base cannot be read");
+                return Ok(Found { entries: Vec::new(), in_scope: 0.0, by_meaning: false });
+            }
+        };
         let mut entries = Vec::new();
         for candidate in ranked.candidates.into_iter().take(CANDIDATES) {
             // An index may be a moment behind: what is not approved any more, or in another version, answers nothing.
             if let Some(entry) = self.store.answer(tenant, &candidate.entry)? {
-                entries.push((candidate.entry, candidate.probability, entry));
+                // That any entry answers it, and that it is this one.
+                entries.push((candidate.entry, candidate.probability * ranked.in_scope, entry));
             }
         }
         Ok(Found { entries, in_scope: ranked.in_scope, by_meaning: question.vector.is_some() })

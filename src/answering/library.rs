@@ -5,7 +5,7 @@
 
 use crate::{
     search::{
-        base::{Base, Change, EntryText, Reader},
+        base::{Base, Change, Embed, EntryText, Reader},
         embed::{EmbedError, Embeddings, ModelIdentity, Role},
     },
     store::{ANSWERS, ApprovedEntry, Store, StoreError, tenant_and_key},
@@ -49,8 +49,10 @@ struct Inner {
 }
 
 /// One tenant's base.
+#[derive(Default)]
 struct Shelf {
     reader: Mutex<Option<Reader>>,
+    entries: AtomicUsize,
     /// Who changes it holds this.
     base: Mutex<Option<Base>>,
     pending: AtomicUsize,
@@ -90,21 +92,20 @@ impl Library {
     /// Tenants that have a base.
     pub fn tenants(&self) -> Vec<String> {
         let shelves = self.shelves();
-        let has_entries = |shelf: &&Arc<Shelf>| lock(&shelf.reader).as_ref().is_some_and(|reader| reader.entries() > 0);
+        let has_entries = |shelf: &Shelf| shelf.entries.load(Ordering::Relaxed) > 0;
         shelves.iter().filter(|(_, shelf)| has_entries(shelf)).map(|(tenant, _)| tenant.clone()).collect()
     }
 
     /// A tenant's base, for reading; `None`: it has no approved entry, or is not ready.
     pub fn reader(&self, tenant: &str) -> Option<Reader> {
         let shelf = self.shelves().get(tenant)?.clone();
-        let reader = lock(&shelf.reader).clone();
-        reader.filter(|reader| reader.entries() > 0)
+        lock(&shelf.reader).clone().filter(|_| shelf.entries.load(Ordering::Relaxed) > 0)
     }
 
     /// Where each tenant's base stands.
     pub fn status(&self) -> BTreeMap<String, BaseStatus> {
         let of = |shelf: &Shelf| BaseStatus {
-            entries: lock(&shelf.reader).as_ref().map_or(0, Reader::entries),
+            entries: shelf.entries.load(Ordering::Relaxed),
             pending: shelf.pending.load(Ordering::Relaxed),
         };
         self.shelves().iter().map(|(tenant, shelf)| (tenant.clone(), of(shelf))).collect()
@@ -125,8 +126,7 @@ impl Library {
     }
 
     fn shelf(&self, tenant: &str) -> Arc<Shelf> {
-        let new = || Arc::new(Shelf { reader: Mutex::default(), base: Mutex::default(), pending: AtomicUsize::new(0) });
-        self.shelves().entry(tenant.to_owned()).or_insert_with(new).clone()
+        self.shelves().entry(tenant.to_owned()).or_default().clone()
     }
 
     /// Follows the list of approved entries until it is told to stop.
@@ -154,8 +154,9 @@ impl Library {
         let mut work: JoinSet<Done> = JoinSet::new();
         let end = loop {
             self.begin(store, &mut due, &mut work);
-            let next = due.values().filter(|due| !due.at_work).filter_map(Due::next).min();
-            let wait = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
+            let now = Instant::now();
+            let next = due.values().filter(|due| !due.at_work).filter_map(|due| due.next(now)).min();
+            let wait = next.unwrap_or(now + Duration::from_secs(3_600));
             tokio::select! {
                 _ = stopped.changed() => break true,
                 Some(done) = work.join_next(), if !work.is_empty() => match done {
@@ -202,7 +203,7 @@ impl Library {
             if work.len() >= AT_WORK {
                 return;
             }
-            if due.at_work || due.next().is_none_or(|at| at > now) {
+            if due.at_work || due.next(now).is_none_or(|at| at > now) {
                 continue;
             }
             due.at_work = true;
@@ -255,7 +256,9 @@ impl Library {
             Some(base) => base,
             none => none.insert(self.open(tenant)?),
         };
+        // From now on it shows whatever the base has.
         *lock(&shelf.reader) = Some(base.reader());
+        shelf.entries.store(base.entries().count(), Ordering::Relaxed);
         let mut wanted: Vec<Change> = Vec::new();
         if compare {
             let mut known: BTreeMap<String, u64> =
@@ -285,8 +288,8 @@ impl Library {
         while !wanted.is_empty() {
             let chunk: Vec<Change> = wanted.drain(..CHUNK.min(wanted.len())).collect();
             left -= chunk.len();
-            base.apply(chunk, embed.as_ref().map(|embed| embed as _))?;
-            *lock(&shelf.reader) = Some(base.reader());
+            base.apply(chunk, embed.as_ref().map(|embed| embed as &Embed<'_>), &|_, _| {})?;
+            shelf.entries.store(base.entries().count(), Ordering::Relaxed);
             shelf.pending.store(left, Ordering::Relaxed);
             if total > CHUNK {
                 tracing::info!(tenant, done = total - left, of = total, "search base");
@@ -312,9 +315,9 @@ impl Library {
 
 impl Due {
     /// When there is something to do; `None`: nothing.
-    fn next(&self) -> Option<Instant> {
-        let now = (self.compare || !self.changes.is_empty()).then(Instant::now);
-        now.map(|now| self.after.map_or(now, |after| after.max(now))).or(self.learn_at)
+    fn next(&self, now: Instant) -> Option<Instant> {
+        let is_behind = self.compare || !self.changes.is_empty();
+        is_behind.then(|| self.after.map_or(now, |after| after.max(now))).or(self.learn_at)
     }
 }
 
@@ -322,7 +325,6 @@ fn learn(tenant: &str, shelf: &Shelf) -> Result<(), Box<dyn std::error::Error + 
     let mut held = lock(&shelf.base);
     let Some(base) = &mut *held else { return Ok(()) };
     base.train()?;
-    *lock(&shelf.reader) = Some(base.reader());
     tracing::debug!(tenant, "the search base has learnt from what it holds");
     Ok(())
 }

@@ -12,5 +12,6 @@ pub mod base;
 pub mod embed;
 pub mod lexical;
 pub mod messages;
+pub mod rank;
 pub mod text;
 pub mod vectors;
