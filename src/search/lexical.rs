@@ -29,6 +29,9 @@ const WRITER_BYTES: usize = 15_000_000;
 /// Distinct words of a question that are looked up. A long text says what it is about in its first sentences.
 const MAX_WORDS: usize = 64;
 
+/// The most that a word counts in BM25, times its inverse document frequency (tantivy's k1 is 1.2).
+const BM25_K1_PLUS_1: f32 = 2.2;
+
 /// The text index cannot be used or written.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -111,6 +114,8 @@ pub struct Terms {
     pub words: Vec<String>,
     /// Which share of the words that were asked any piece has, by the information they carry, 0 to 1.
     pub coverage: f32,
+    /// What a piece would score at most that had nothing but all of the words: scores over this are shares.
+    pub best_score: f32,
 }
 
 impl TextIndex {
@@ -218,9 +223,9 @@ impl Searcher {
     pub fn terms(&self, analyzer: &mut Analyzer, question: &str) -> Result<Terms, IndexError> {
         let mut terms = Terms::default();
         let (mut known, mut all) = (0.0, 0.0);
-        // Documents are pieces; the weight of a word that none has is that of a word that one has.
+        // The inverse document frequency of BM25, over all pieces.
         let count = self.searcher.num_docs() as f32;
-        let weight = |frequency: u64| (1.0 + count / (1.0 + frequency as f32)).ln();
+        let weight = |frequency: u64| (1.0 + (count - frequency as f32 + 0.5).max(0.0) / (frequency as f32 + 0.5)).ln();
         for word in analyzer.words(question) {
             if terms.words.contains(&word.text) {
                 continue;
@@ -241,6 +246,7 @@ impl Searcher {
             }
         }
         terms.coverage = if all > 0.0 { known / all } else { 0.0 };
+        terms.best_score = all * BM25_K1_PLUS_1;
         Ok(terms)
     }
 
