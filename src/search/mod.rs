@@ -1,17 +1,17 @@
-//! What is looked for by what it says: texts, vectors, and the indexes over them.
+//! What is looked for by what it says: entries of a knowledge base by words, by meaning, and by what was learned of both.
 //!
-//! - [`text`]: what is done to every text: folding, words, spelling, which language it is in;
-//! - [`embed`]: texts as vectors, by models here or elsewhere;
-//! - [`lexical`] and [`vectors`]: what shares words with a question, what is near to it;
-//! - [`messages`]: all that was ever said.
+//! In reading order:
 //!
-//! tantivy, usearch and the models are known here only. This folder may not know where texts come from, nor what is done
-//! with what is found.
+//! - [`text`]: what is done to every text, and its words;
+//! - [`lexical`]: the index of words; [`vectors`]: the index of embeddings; [`embed`]: the models that make those;
+//! - [`rank`]: from evidence to calibrated probabilities;
+//! - [`base`]: one tenant's entries, ready to be asked, kept in a folder.
+//!
+//! It knows texts and their ids. It may not know of aggregates, events, NATS, RocksDB, or what is done with an answer.
 
 pub mod base;
 pub mod embed;
 pub mod lexical;
-pub mod messages;
 pub mod rank;
 pub mod text;
 pub mod vectors;
