@@ -217,9 +217,15 @@ async fn what_a_customer_says_of_an_answer_reaches_the_entry() {
     desk.says("alice", "1", "return my shoes").await;
     replies.next().await;
     let key = conversation_key("web", "alice");
-    let snapshot = desk.engine().store().snapshot("demo", AggregateKind::Conversation, &key).unwrap().unwrap();
-    let state: Value = serde_json::from_slice(&snapshot).unwrap();
-    let request = state["state"]["rateable"][0]["request"].clone();
+    let mut projected = desk.engine().store().watch_projected();
+    let request = loop {
+        let snapshot = desk.engine().store().snapshot("demo", AggregateKind::Conversation, &key).unwrap();
+        let state: Value = snapshot.map_or(Value::Null, |snapshot| serde_json::from_slice(&snapshot).unwrap());
+        if let Some(request) = state["state"]["rateable"][0]["request"].as_str() {
+            break request.to_owned();
+        }
+        projected.changed().await.unwrap();
+    };
     let rated = json!({"type": "rate_answer", "request": request, "helpful": true});
     desk.asks("conversation", &key, rated).await;
     let mut projected = desk.engine().store().watch_projected();

@@ -164,9 +164,17 @@ impl Ranker {
 }
 
 /// A text as the head wants it: the vector is centred, because what all of a tenant's questions share tells nothing.
-fn row(features: &Featurizer, centre: &[f32], analyzer: &mut super::text::Analyzer, text: &str, vector: Option<&[f32]>) -> Row {
+fn row(
+    features: &Featurizer,
+    centre: &[f32],
+    analyzer: &mut super::text::Analyzer,
+    text: &str,
+    vector: Option<&[f32]>,
+) -> Row {
     let mut dense: Vec<f32> = match vector {
-        Some(vector) if vector.len() == centre.len() => vector.iter().zip(centre).map(|(value, mean)| value - mean).collect(),
+        Some(vector) if vector.len() == centre.len() => {
+            vector.iter().zip(centre).map(|(value, mean)| value - mean).collect()
+        }
         _ => vec![0.0; centre.len()],
     };
     let length = dense.iter().map(|value| value * value).sum::<f32>().sqrt();
