@@ -1,6 +1,6 @@
 //! Questions with their answers: for customers who wait, and for whoever asks by a query.
 
-use super::library::Library;
+use super::library::{Library, Shown as Base};
 use crate::{
     aggregate::kind::to_json,
     faq::answer::{self, Asker, Candidate, Choice, Reply},
@@ -125,8 +125,8 @@ impl Desk {
         earlier: &[String],
     ) -> Result<Option<Answered>, StoreError> {
         let start = Instant::now();
-        let Some(reader) = self.library.reader(tenant) else { return Ok(None) };
-        let found = self.find(tenant, &reader, text, earlier, None, QUERY_PATIENCE).await?;
+        let Some(base) = self.library.shown(tenant) else { return Ok(None) };
+        let found = self.find(tenant, &base, text, earlier, None, QUERY_PATIENCE).await?;
         let settings = self.settings(tenant, channel);
         let asker = Asker { channel, customer_name: None };
         let reply = decide(&found, &asker, 0, &settings);
@@ -201,14 +201,14 @@ impl Desk {
                 if asked.question.deadline < now() {
                     continue;
                 }
-                let reader = self.library.reader(&place.0).filter(|_| led.has(&place.0) && work.len() < UNDER_WAY);
-                let Some(reader) = reader else {
+                let base = self.library.shown(&place.0).filter(|_| led.has(&place.0) && work.len() < UNDER_WAY);
+                let Some(base) = base else {
                     later.push(place);
                     continue;
                 };
                 asked.under_way = true;
                 let question = asked.question.clone();
-                work.push(self.answer(journal, node, place, question, reader).boxed());
+                work.push(self.answer(journal, node, place, question, base).boxed());
             }
             idle = later;
             tokio::select! {
@@ -250,10 +250,10 @@ impl Desk {
         node: &str,
         place: Place,
         question: Question,
-        reader: Reader,
+        base: Base,
     ) -> (Place, String, bool) {
         let (tenant, key) = &place;
-        let reply = match self.reply(tenant, &question, &reader).await {
+        let reply = match self.reply(tenant, &question, &base).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(%error, tenant, key, "a question cannot be answered");
@@ -269,7 +269,7 @@ impl Desk {
         (place, question.request, sent.is_ok())
     }
 
-    async fn reply(&self, tenant: &str, question: &Question, reader: &Reader) -> Result<Reply, StoreError> {
+    async fn reply(&self, tenant: &str, question: &Question, base: &Base) -> Result<Reply, StoreError> {
         let settings = self.settings(tenant, &question.channel);
         let asker = Asker { channel: &question.channel, customer_name: question.customer_name.as_deref() };
         match answer::chosen(&question.question, &question.choices) {
@@ -297,7 +297,7 @@ impl Desk {
         let left = question.deadline.as_millis() - now().as_millis();
         let patience = Duration::from_millis(left.max(0) as u64).saturating_sub(MARGIN);
         let language = question.language.as_deref();
-        let found = self.find(tenant, reader, &question.question, &question.earlier, language, patience).await?;
+        let found = self.find(tenant, base, &question.question, &question.earlier, language, patience).await?;
         Ok(decide(&found, &asker, question.choice_rounds, &settings))
     }
 
@@ -305,14 +305,14 @@ impl Desk {
     async fn find(
         &self,
         tenant: &str,
-        reader: &Reader,
+        base: &Base,
         text: &str,
         earlier: &[String],
         language: Option<&str>,
         patience: Duration,
     ) -> Result<Found, StoreError> {
         let mut question = base::Question { text, earlier, language, vector: None };
-        let vector = match self.library.embeddings() {
+        let vector = match &base.embeddings {
             None => None,
             Some(embeddings) => {
                 let text = Reader::text_to_embed(&question);
@@ -327,7 +327,7 @@ impl Desk {
             }
         };
         question.vector = vector.as_deref();
-        let ranked = match reader.ask(&question) {
+        let ranked = match base.reader.ask(&question) {
             Ok(ranked) => ranked,
             // Its files are gone or damaged; it is built anew when it is next opened.
             Err(error) => {

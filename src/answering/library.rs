@@ -1,12 +1,16 @@
 //! The tenants' search bases, and what changes them.
 //!
-//! One task follows the list of approved entries; what changes is applied a tenant at a time on a thread that may wait,
-//! while readers go on with what was there. Some time after the last change the base learns from what it holds.
+//! One task follows the list of approved entries; what changes is applied in small portions, a tenant at a time, on a thread
+//! that may wait, while readers go on with what was there. The tenant that was served longest ago comes first, so that a
+//! tenant who imports a hundred thousand entries holds nobody up. Some time after the last change a base learns from what it
+//! holds.
 
+use super::models::Models;
 use crate::{
     search::{
-        base::{Base, Change, Embed, EntryText, Reader},
-        embed::{EmbedError, Embeddings, ModelIdentity, Role},
+        base::{Base, BaseError, Change, Embed, EntryText, Reader},
+        embed::{EmbedError, Embeddings, Role},
+        text::Language,
     },
     store::{ANSWERS, ApprovedEntry, Store, StoreError, tenant_and_key},
 };
@@ -31,12 +35,12 @@ use tokio::{
 /// Without a change for so long, a base learns from what it holds. An import of many entries is over by then, and nobody waits:
 /// a new entry answers before.
 const QUIET: Duration = Duration::from_secs(2);
-/// Tenants that are worked on at once: beside the answering, which uses the same cores.
-const AT_WORK: usize = 1;
+/// Tenants that are worked on at once: one may learn while another takes entries in.
+const AT_WORK: usize = 2;
 /// After a failure of the store or of the disk.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Entries that are applied at a time while a base is built, so that the first of them answer before the last are read.
-const CHUNK: usize = 256;
+/// Entries that are applied at a time, so that the first of many answer before the last are read, and others have their turn.
+const PORTION: usize = 16;
 
 /// All tenants' bases. Cheap to clone.
 #[derive(Clone)]
@@ -44,18 +48,34 @@ pub struct Library(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
-    embeddings: Option<Arc<Embeddings>>,
+    models: Models,
     shelves: Mutex<BTreeMap<String, Arc<Shelf>>>,
 }
 
 /// One tenant's base.
 #[derive(Default)]
 struct Shelf {
-    reader: Mutex<Option<Reader>>,
+    shown: Mutex<Option<Shown>>,
     entries: AtomicUsize,
     /// Who changes it holds this.
-    base: Mutex<Option<Base>>,
+    base: Mutex<Option<Kept>>,
     pending: AtomicUsize,
+}
+
+/// A base, for asking, with what turns questions into vectors for it (`None`: words alone).
+#[derive(Clone)]
+pub struct Shown {
+    /// Asks.
+    pub reader: Reader,
+    /// The model of its vectors.
+    pub embeddings: Option<Arc<Embeddings>>,
+}
+
+/// A base, for changing.
+struct Kept {
+    base: Base,
+    embeddings: Option<Arc<Embeddings>>,
+    all_english: bool,
 }
 
 /// How far a base is.
@@ -77,16 +97,26 @@ struct Due {
     learn_at: Option<Instant>,
     /// Not before then: something failed.
     after: Option<Instant>,
+    /// When it was its turn last.
+    served: Option<Instant>,
     at_work: bool,
 }
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// What became of the work on a base.
-type Done = (String, Result<bool, String>);
+enum Done {
+    /// Changes were taken in; these are left.
+    TookIn(BTreeMap<String, Option<ApprovedEntry>>),
+    /// It must be compared with the whole list: it is of another model now.
+    Reopened,
+    Learnt,
+}
 
 impl Library {
     /// Bases in this folder. Nothing is in them before [`run`](Self::run).
-    pub fn new(dir: PathBuf, embeddings: Option<Arc<Embeddings>>) -> Self {
-        Self(Arc::new(Inner { dir, embeddings, shelves: Mutex::default() }))
+    pub fn new(dir: PathBuf, models: Models) -> Self {
+        Self(Arc::new(Inner { dir, models, shelves: Mutex::default() }))
     }
 
     /// Tenants that have a base.
@@ -96,10 +126,10 @@ impl Library {
         shelves.iter().filter(|(_, shelf)| has_entries(shelf)).map(|(tenant, _)| tenant.clone()).collect()
     }
 
-    /// A tenant's base, for reading; `None`: it has no approved entry, or is not ready.
-    pub fn reader(&self, tenant: &str) -> Option<Reader> {
+    /// A tenant's base, for asking; `None`: it has no approved entry, or none yet.
+    pub fn shown(&self, tenant: &str) -> Option<Shown> {
         let shelf = self.shelves().get(tenant)?.clone();
-        lock(&shelf.reader).clone().filter(|_| shelf.entries.load(Ordering::Relaxed) > 0)
+        lock(&shelf.shown).clone().filter(|_| shelf.entries.load(Ordering::Relaxed) > 0)
     }
 
     /// Where each tenant's base stands.
@@ -111,14 +141,9 @@ impl Library {
         self.shelves().iter().map(|(tenant, shelf)| (tenant.clone(), of(shelf))).collect()
     }
 
-    /// Which model it is; `None`: words alone.
-    pub fn model(&self) -> Option<&ModelIdentity> {
-        self.0.embeddings.as_ref().map(|embeddings| embeddings.identity())
-    }
-
-    /// What turns texts into vectors; `None`: words alone.
-    pub fn embeddings(&self) -> Option<&Arc<Embeddings>> {
-        self.0.embeddings.as_ref()
+    /// What turns texts into vectors.
+    pub fn models(&self) -> &Models {
+        &self.0.models
     }
 
     fn shelves(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Shelf>>> {
@@ -151,7 +176,7 @@ impl Library {
         for tenant in self.known_tenants(store)? {
             due.entry(tenant).or_default().compare = true;
         }
-        let mut work: JoinSet<Done> = JoinSet::new();
+        let mut work: JoinSet<(String, Result<Done, Failure>)> = JoinSet::new();
         let end = loop {
             self.begin(store, &mut due, &mut work);
             let now = Instant::now();
@@ -160,7 +185,7 @@ impl Library {
             tokio::select! {
                 _ = stopped.changed() => break true,
                 Some(done) = work.join_next(), if !work.is_empty() => match done {
-                    Ok(done) => self.done(done, &mut due),
+                    Ok((tenant, done)) => self.done(&tenant, done, due.entry(tenant.clone()).or_default()),
                     Err(error) => tracing::error!(%error, "work on a search base has ended badly"),
                 },
                 () = tokio::time::sleep_until(wait), if work.len() < AT_WORK => {}
@@ -196,120 +221,129 @@ impl Library {
         Ok(tenants)
     }
 
-    /// Begins what is due, a tenant at a time.
-    fn begin(&self, store: &Store, due: &mut BTreeMap<String, Due>, work: &mut JoinSet<Done>) {
-        let now = Instant::now();
-        for (tenant, due) in due.iter_mut() {
-            if work.len() >= AT_WORK {
-                return;
-            }
-            if due.at_work || due.next(now).is_none_or(|at| at > now) {
-                continue;
-            }
-            due.at_work = true;
-            due.after = None;
-            let shelf = self.shelf(tenant);
+    /// Begins what is due, of the tenant that was served longest ago first.
+    fn begin(
+        &self,
+        store: &Store,
+        due: &mut BTreeMap<String, Due>,
+        work: &mut JoinSet<(String, Result<Done, Failure>)>,
+    ) {
+        while work.len() < AT_WORK {
+            let now = Instant::now();
+            let ready = due.iter_mut().filter(|(_, due)| !due.at_work && due.next(now).is_some_and(|at| at <= now));
+            let Some((tenant, due)) = ready.min_by_key(|(_, due)| due.served) else { return };
+            (due.at_work, due.after, due.served) = (true, None, Some(now));
             let (library, store, tenant) = (self.clone(), store.clone(), tenant.clone());
+            let shelf = self.shelf(&tenant);
             if due.compare || !due.changes.is_empty() {
                 let (compare, changes) = (std::mem::take(&mut due.compare), std::mem::take(&mut due.changes));
                 shelf.pending.store(changes.len(), Ordering::Relaxed);
                 work.spawn_blocking(move || {
-                    let result = library.take_in(&store, &tenant, &shelf, compare, changes);
-                    (tenant, result.map(|()| true).map_err(|error| error.to_string()))
+                    let done = library.take_in(&store, &tenant, &shelf, compare, changes);
+                    (tenant, done)
                 });
             } else {
                 due.learn_at = None;
                 work.spawn_blocking(move || {
-                    let result = learn(&tenant, &shelf).map(|()| false);
-                    (tenant, result.map_err(|error| error.to_string()))
+                    let done = learn(&tenant, &shelf).map(|()| Done::Learnt);
+                    (tenant, done)
                 });
             }
         }
     }
 
-    fn done(&self, (tenant, result): Done, due: &mut BTreeMap<String, Due>) {
-        let due = due.entry(tenant.clone()).or_default();
+    fn done(&self, tenant: &str, done: Result<Done, Failure>, due: &mut Due) {
         due.at_work = false;
-        match result {
-            Ok(true) => due.learn_at = Some(Instant::now() + QUIET),
-            Ok(false) => {}
+        match done {
+            Ok(Done::TookIn(left)) => {
+                // What has come meanwhile is newer.
+                for (id, entry) in left {
+                    due.changes.entry(id).or_insert(entry);
+                }
+                due.learn_at = Some(Instant::now() + QUIET);
+            }
+            Ok(Done::Reopened) => due.compare = true,
+            Ok(Done::Learnt) => {}
             Err(error) => {
-                tracing::error!(error, tenant, "a search base could not be changed; it is compared with the log again");
-                *lock(&self.shelf(&tenant).base) = None;
+                tracing::error!(%error, tenant, "a search base could not be changed; it is compared with the log again");
+                *lock(&self.shelf(tenant).base) = None;
                 due.compare = true;
                 due.after = Some(Instant::now() + PAUSE);
             }
         }
     }
 
-    /// Brings a base up to date: with the whole list, if `compare`, and with these changes.
+    /// Brings a base nearer to what is approved: compares it with the whole list, if `compare`, and takes a portion of what
+    /// has changed in.
     fn take_in(
         &self,
         store: &Store,
         tenant: &str,
         shelf: &Shelf,
         compare: bool,
-        changes: BTreeMap<String, Option<ApprovedEntry>>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        mut changes: BTreeMap<String, Option<ApprovedEntry>>,
+    ) -> Result<Done, Failure> {
         let mut held = lock(&shelf.base);
-        let base = match &mut *held {
-            Some(base) => base,
-            none => none.insert(self.open(tenant)?),
+        let kept = match &mut *held {
+            Some(kept) => kept,
+            none => {
+                let all_english = all_english(store, tenant)?;
+                none.insert(self.open(tenant, all_english)?)
+            }
         };
-        // From now on it shows whatever the base has.
-        *lock(&shelf.reader) = Some(base.reader());
-        shelf.entries.store(base.entries().count(), Ordering::Relaxed);
-        let mut wanted: Vec<Change> = Vec::new();
+        if kept.all_english && !changes.values().flatten().all(is_english) {
+            // The model for English cannot tell other languages apart. What was there answers until it is built anew.
+            let reopened = self.open(tenant, false)?;
+            *kept = reopened;
+            return Ok(Done::Reopened);
+        }
         if compare {
             let mut known: BTreeMap<String, u64> =
-                base.entries().map(|(id, version)| (id.to_owned(), version)).collect();
+                kept.base.entries().map(|(id, version)| (id.to_owned(), version)).collect();
             store.answers(Some(tenant), |_, id, entry| {
                 if known.remove(id) != Some(entry.entry_version) {
-                    wanted.push(Change::Put(text_of(id, entry)));
+                    changes.entry(id.to_owned()).or_insert(Some(entry));
                 }
                 true
             })?;
-            wanted.extend(known.into_keys().map(Change::Remove));
+            for id in known.into_keys() {
+                changes.entry(id).or_insert(None);
+            }
+            if changes.len() > PORTION {
+                tracing::info!(tenant, entries = changes.len(), "takes entries into the search base");
+            }
         }
-        wanted.extend(changes.into_iter().map(|(id, entry)| match entry {
+        let left = changes.keys().nth(PORTION).cloned().map(|next| changes.split_off(&next)).unwrap_or_default();
+        let portion = changes.into_iter().map(|(id, entry)| match entry {
             Some(entry) => Change::Put(text_of(&id, entry)),
             None => Change::Remove(id),
-        }));
-        let total = wanted.len();
-        if total > CHUNK {
-            tracing::info!(tenant, entries = total, "takes entries into the search base");
-        }
-        let embed = self.0.embeddings.clone().map(|embeddings| {
+        });
+        let embed = kept.embeddings.clone().map(|embeddings| {
             move |texts: &[&str], role: Role| -> Result<Vec<Vec<f32>>, EmbedError> {
                 embeddings.embed_all(texts, role, |_| {})
             }
         });
-        let mut left = total;
-        while !wanted.is_empty() {
-            let chunk: Vec<Change> = wanted.drain(..CHUNK.min(wanted.len())).collect();
-            left -= chunk.len();
-            base.apply(chunk, embed.as_ref().map(|embed| embed as &Embed<'_>), &|_, _| {})?;
-            shelf.entries.store(base.entries().count(), Ordering::Relaxed);
-            shelf.pending.store(left, Ordering::Relaxed);
-            if total > CHUNK {
-                tracing::info!(tenant, done = total - left, of = total, "search base");
-            }
-        }
-        Ok(())
+        kept.base.apply(portion.collect(), embed.as_ref().map(|embed| embed as &Embed<'_>), &|_, _| {})?;
+        *lock(&shelf.shown) = Some(Shown { reader: kept.base.reader(), embeddings: kept.embeddings.clone() });
+        shelf.entries.store(kept.base.entries().count(), Ordering::Relaxed);
+        shelf.pending.store(left.len(), Ordering::Relaxed);
+        Ok(Done::TookIn(left))
     }
 
     /// Opens a base, or begins a new one where there is none that can be used.
-    fn open(&self, tenant: &str) -> Result<Base, Box<dyn std::error::Error + Send + Sync>> {
+    fn open(&self, tenant: &str, all_english: bool) -> Result<Kept, Failure> {
         let dir = self.0.dir.join(tenant);
-        let model = self.0.embeddings.as_ref().map(|embeddings| embeddings.identity());
-        match Base::open(&dir, model) {
-            Ok(base) => Ok(base),
-            Err(error) => {
+        let embeddings = self.0.models.choose(all_english);
+        let model = embeddings.as_ref().map(|embeddings| embeddings.identity());
+        let base = match Base::open(&dir, model) {
+            Err(error) if BaseError::is_rebuild(&error) => {
                 tracing::warn!(%error, tenant, "the search base is built anew");
                 remove(&dir)?;
-                Ok(Base::open(&dir, model)?)
+                Base::open(&dir, model)?
             }
-        }
+            base => base?,
+        };
+        Ok(Kept { base, embeddings, all_english })
     }
 }
 
@@ -321,12 +355,28 @@ impl Due {
     }
 }
 
-fn learn(tenant: &str, shelf: &Shelf) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn learn(tenant: &str, shelf: &Shelf) -> Result<(), Failure> {
     let mut held = lock(&shelf.base);
-    let Some(base) = &mut *held else { return Ok(()) };
-    base.train()?;
+    let Some(kept) = &mut *held else { return Ok(()) };
+    kept.base.train()?;
     tracing::debug!(tenant, "the search base has learnt from what it holds");
     Ok(())
+}
+
+fn all_english(store: &Store, tenant: &str) -> Result<bool, StoreError> {
+    let mut all = true;
+    store.answers(Some(tenant), |_, _, entry| {
+        all = is_english(&entry);
+        all
+    })?;
+    Ok(all)
+}
+
+fn is_english(entry: &ApprovedEntry) -> bool {
+    match &entry.content.language {
+        Some(tag) => tag.split('-').next().is_some_and(|language| language.eq_ignore_ascii_case("en")),
+        None => Language::of(&entry.content.question) == Language::English,
+    }
 }
 
 fn text_of(id: &str, entry: ApprovedEntry) -> EntryText {

@@ -8,7 +8,7 @@
 //! base needs no place in the log: at the start it is compared with the list, entry by entry and version by version. A base
 //! that cannot be read is deleted and built anew.
 //!
-//! - [`library`]: the bases, and what changes them;
+//! - `library`: the bases, and what changes them; `models`: which model is for whom;
 //! - `desk`: questions with their answers, for customers and for queries;
 //! - this file: what runs, and how it is stopped.
 //!
@@ -17,23 +17,20 @@
 
 mod desk;
 mod library;
+mod models;
 
 pub use desk::{Answered, Desk};
-pub use library::{BaseStatus, Library};
+pub use library::{BaseStatus, Library, Shown as ShownBase};
+pub use models::{DEFAULT_MODEL, ENGLISH_MODEL, Models, NO_MODEL};
 
 use crate::{
     journal::Journal,
     runtime::leaders::{Keeper, Led},
-    search::embed::{self, EmbedError, Embeddings, EmbeddingsOptions},
+    search::embed::EmbedError,
     store::Store,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 use tokio::{sync::watch, task::JoinHandle};
-
-/// The model that is used where nobody names one: Chinese and English in one space.
-pub const DEFAULT_MODEL: &str = "multilingual-e5-small-q4";
-/// In the place of a model's name: words alone.
-pub const NO_MODEL: &str = "none";
 
 /// How answers are found.
 #[derive(Debug, Clone)]
@@ -75,8 +72,7 @@ impl Answering {
         node: String,
         options: &AnsweringOptions,
     ) -> Result<Self, ModelError> {
-        let embeddings = model(options)?;
-        let library = Library::new(options.dir.clone(), embeddings);
+        let library = Library::new(options.dir.clone(), Models::open(options)?);
         let (stop, stopped) = watch::channel(false);
         let led = Led::default();
         let desk = Desk::new(store.clone(), library.clone());
@@ -106,26 +102,4 @@ impl Answering {
             let _ = task.await;
         }
     }
-}
-
-/// The model of this node.
-fn model(options: &AnsweringOptions) -> Result<Option<Arc<Embeddings>>, ModelError> {
-    let name = match options.model.as_deref() {
-        Some(NO_MODEL) => {
-            tracing::info!("no model: questions are found by their words alone");
-            return Ok(None);
-        }
-        Some(name) => name,
-        None if !options.models.join(DEFAULT_MODEL).is_dir() => {
-            let models = options.models.display();
-            tracing::warn!(
-                %models,
-                "there is no model, so questions are found by their words alone; `scripts/models` fetches one"
-            );
-            return Ok(None);
-        }
-        None => DEFAULT_MODEL,
-    };
-    let embedder = Arc::new(embed::open(&options.models, name)?);
-    Ok(Some(Arc::new(Embeddings::start(embedder, EmbeddingsOptions::default())?)))
 }

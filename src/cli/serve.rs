@@ -468,7 +468,7 @@ fn searched(library: &Library, archive: &Archive) -> Sample {
         search_entries: bases.values().map(|base| count(base.entries)).sum(),
         search_pending: bases.values().map(|base| count(base.pending)).sum(),
         archive_seq: archive.status().seq,
-        embeddings: library.embeddings().map(|embeddings| embeddings.counts()).unwrap_or_default(),
+        embeddings: library.models().counts(),
         ..Sample::default()
     }
 }

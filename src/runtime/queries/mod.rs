@@ -371,6 +371,9 @@ impl Queries {
         let answered = handle.block_on(self.desk.ask(tenant, channel, &asked.question, &asked.earlier));
         match answered.map_err(|error| internal(&error))? {
             Some(answered) => Ok(to_value(&answered)),
+            None if self.desk.library().status().get(tenant).is_some_and(|base| base.pending > 0) => {
+                Err(QueryError::new("not_ready", "the entries are being taken into the search; ask again in a while"))
+            }
             None => Err(QueryError::new("not_found", format!("tenant {tenant:?} has no approved entry"))),
         }
     }
@@ -446,7 +449,7 @@ impl Queries {
             "projections": self.store.projections(),
             "store": self.store.figures(),
             "archive": self.archive.status(),
-            "search": { "model": self.desk.library().model(), "bases": self.desk.library().status() },
+            "search": { "models": self.desk.library().models().names(), "bases": self.desk.library().status() },
             "node": (self.node)(),
         }))
     }
