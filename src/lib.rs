@@ -12,6 +12,7 @@
 //!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
 //! - [`search`]: what is near in words and meaning; [`http`]: how servers of others are asked;
+//! - [`faq`]: the knowledge base, what an answer is;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
 //!
@@ -26,6 +27,7 @@ pub mod contact;
 pub mod conversation;
 pub mod dispatch;
 pub mod engine;
+pub mod faq;
 pub mod http;
 pub mod journal;
 pub mod routing;
