@@ -1,4 +1,7 @@
 //! A server of HTTP/1.1 that does exactly what a test says, faults included: it may answer slowly, half, wrongly or never.
+//!
+//! Each test uses a part of it only.
+#![allow(dead_code)]
 
 use std::{
     sync::{Arc, Mutex},

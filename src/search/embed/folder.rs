@@ -15,7 +15,7 @@ use super::{
     files::Files,
     local::{Prefixes, Tokens},
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, safetensors::SliceSafetensors};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::HashMap;
 use tokenizers::{Tokenizer, TruncationParams};
@@ -84,7 +84,7 @@ pub(super) fn read(files: &Files) -> Result<(Bert, Tokens, Prefixes), EmbedError
     let config: Config = json(files, CONFIG)?;
     let known =
         config.model_type == "bert" && config.hidden_act == "gelu" && config.position_embedding_type == "absolute";
-    if !known || config.num_attention_heads == 0 || config.hidden_size % config.num_attention_heads != 0 {
+    if !known || config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
         return Err(EmbedError::Model(format!(
             "{}: only BERT encoders with gelu and absolute positions can be used, this is a {} with {} and {} positions",
             files.path(CONFIG).display(),
@@ -143,12 +143,13 @@ fn tokenizer(files: &Files, max_tokens: usize) -> Result<Tokens, EmbedError> {
 fn bert(files: &Files, shape: Shape, pooling: Pooling) -> Result<Bert, EmbedError> {
     let path = files.path(WEIGHTS);
     let wrong = |what: String| EmbedError::Model(format!("{}: {what}", path.display()));
-    let tensors = candle_core::safetensors::load_buffer(files.need(WEIGHTS)?, &Device::Cpu);
-    let tensors = tensors.map_err(|error| wrong(error.to_string()))?;
+    let tensors = SliceSafetensors::new(files.need(WEIGHTS)?).map_err(|error| wrong(error.to_string()))?;
+    // Some files name everything `bert.…`.
+    let full =
+        |name: &str| [name.to_owned(), format!("bert.{name}")].into_iter().find(|name| tensors.get(name).is_ok());
     let find = |name: &str, dims: &[usize]| {
-        // Some files name everything `bert.…`.
-        let found: Option<&Tensor> = tensors.get(name).or_else(|| tensors.get(&format!("bert.{name}")));
-        let tensor = found.ok_or_else(|| wrong(format!("it has no {name}")))?;
+        let full = full(name).ok_or_else(|| wrong(format!("it has no {name}")))?;
+        let tensor = tensors.load(&full, &Device::Cpu)?;
         if tensor.dims() != dims {
             return Err(wrong(format!("{name} is {:?}, where config.json says {dims:?}", tensor.dims())));
         }
@@ -182,10 +183,8 @@ fn bert(files: &Files, shape: Shape, pooling: Pooling) -> Result<Bert, EmbedErro
     });
     let layers = layers.collect::<Result<_, EmbedError>>()?;
     let mut positions = find("embeddings.position_embeddings.weight", &[shape.positions, width])?;
-    let types = tensors.get("embeddings.token_type_embeddings.weight");
-    let types = types.or_else(|| tensors.get("bert.embeddings.token_type_embeddings.weight"));
-    if let Some(types) = types {
-        let first = types.to_dtype(DType::F32)?.get(0)?.to_vec1::<f32>()?;
+    if let Some(types) = full("embeddings.token_type_embeddings.weight") {
+        let first = tensors.load(&types, &Device::Cpu)?.to_dtype(DType::F32)?.get(0)?.to_vec1::<f32>()?;
         if first.len() != width {
             return Err(wrong(format!("its token types have {} numbers instead of {width}", first.len())));
         }
