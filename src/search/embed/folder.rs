@@ -12,26 +12,23 @@
 use super::{
     EmbedError,
     bert::{Bert, Layer, Linear, Norm, Pooling, Shape, Words},
+    files::Files,
     local::{Prefixes, Tokens},
-    read_file,
 };
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, safetensors::SliceSafetensors};
 use serde::{Deserialize, de::DeserializeOwned};
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 use tokenizers::{Tokenizer, TruncationParams};
 
-/// Weights.
-pub(super) const WEIGHTS: &str = "model.safetensors";
-/// Tokenizer.
-pub(super) const TOKENIZER: &str = "tokenizer.json";
-/// Sizes.
-pub(super) const CONFIG: &str = "config.json";
-/// How tokens become one vector.
-pub(super) const POOLING: &str = "1_Pooling/config.json";
-/// How long texts may be.
-pub(super) const LENGTH: &str = "sentence_bert_config.json";
-/// What is put before texts.
-pub(super) const PROMPTS: &str = "config_sentence_transformers.json";
+const WEIGHTS: &str = "model.safetensors";
+const TOKENIZER: &str = "tokenizer.json";
+const CONFIG: &str = "config.json";
+const POOLING: &str = "1_Pooling/config.json";
+const LENGTH: &str = "sentence_bert_config.json";
+const PROMPTS: &str = "config_sentence_transformers.json";
+
+/// All that are read.
+pub(super) const FILES: [&str; 6] = [WEIGHTS, TOKENIZER, CONFIG, POOLING, LENGTH, PROMPTS];
 
 #[derive(Deserialize)]
 struct Config {
@@ -83,30 +80,30 @@ struct PromptsConfig {
 }
 
 /// The encoder of a folder, its tokenizer and its prefixes.
-pub(super) fn read(folder: &Path) -> Result<(Bert, Tokens, Prefixes), EmbedError> {
-    let config: Config = json(folder, CONFIG)?;
+pub(super) fn read(files: &Files) -> Result<(Bert, Tokens, Prefixes), EmbedError> {
+    let config: Config = json(files, CONFIG)?;
     let known =
         config.model_type == "bert" && config.hidden_act == "gelu" && config.position_embedding_type == "absolute";
-    if !known || config.num_attention_heads == 0 || config.hidden_size % config.num_attention_heads != 0 {
+    if !known || config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
         return Err(EmbedError::Model(format!(
             "{}: only BERT encoders with gelu and absolute positions can be used, this is a {} with {} and {} positions",
-            folder.join(CONFIG).display(),
+            files.path(CONFIG).display(),
             config.model_type,
             config.hidden_act,
             config.position_embedding_type
         )));
     }
-    let pooling = match optional::<PoolingConfig>(folder, POOLING)? {
+    let pooling = match optional::<PoolingConfig>(files, POOLING)? {
         Some(PoolingConfig { pooling_mode_cls_token: true, .. }) => Pooling::First,
         None | Some(PoolingConfig { pooling_mode_mean_tokens: true, .. }) => Pooling::Mean,
         Some(_) => {
-            let path = folder.join(POOLING);
+            let path = files.path(POOLING);
             return Err(EmbedError::Model(format!("{}: only mean and first token are known", path.display())));
         }
     };
-    let length = optional::<LengthConfig>(folder, LENGTH)?.and_then(|config| config.max_seq_length);
+    let length = optional::<LengthConfig>(files, LENGTH)?.and_then(|config| config.max_seq_length);
     let max_tokens = length.unwrap_or(usize::MAX).min(config.max_position_embeddings);
-    let mut prompts = optional::<PromptsConfig>(folder, PROMPTS)?.unwrap_or_default().prompts;
+    let mut prompts = optional::<PromptsConfig>(files, PROMPTS)?.unwrap_or_default().prompts;
     let mut prompt = |names: &[&str]| names.iter().find_map(|name| prompts.remove(*name)).unwrap_or_default();
     let prefixes = Prefixes { question: prompt(&["query"]), passage: prompt(&["passage", "document"]) };
 
@@ -119,23 +116,22 @@ pub(super) fn read(folder: &Path) -> Result<(Bert, Tokens, Prefixes), EmbedError
         words: config.vocab_size,
         epsilon: config.layer_norm_eps,
     };
-    Ok((bert(folder, shape, pooling)?, tokenizer(folder, max_tokens)?, prefixes))
+    Ok((bert(files, shape, pooling)?, tokenizer(files, max_tokens)?, prefixes))
 }
 
-fn json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, EmbedError> {
-    let path = folder.join(name);
-    let bytes = read_file(&path)?;
-    serde_json::from_slice(&bytes).map_err(|error| EmbedError::Model(format!("{}: {error}", path.display())))
+fn json<T: DeserializeOwned>(files: &Files, name: &str) -> Result<T, EmbedError> {
+    let wrong = |error| EmbedError::Model(format!("{}: {error}", files.path(name).display()));
+    serde_json::from_slice(files.need(name)?).map_err(wrong)
 }
 
-fn optional<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>, EmbedError> {
-    if folder.join(name).exists() { json(folder, name).map(Some) } else { Ok(None) }
+fn optional<T: DeserializeOwned>(files: &Files, name: &str) -> Result<Option<T>, EmbedError> {
+    files.find(name).map(|_| json(files, name)).transpose()
 }
 
-fn tokenizer(folder: &Path, max_tokens: usize) -> Result<Tokens, EmbedError> {
-    let path = folder.join(TOKENIZER);
+fn tokenizer(files: &Files, max_tokens: usize) -> Result<Tokens, EmbedError> {
+    let path = files.path(TOKENIZER);
     let wrong = |error: tokenizers::Error| EmbedError::Model(format!("{}: {error}", path.display()));
-    let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?).map_err(wrong)?;
+    let mut tokenizer = Tokenizer::from_bytes(files.need(TOKENIZER)?).map_err(wrong)?;
     // Files come with settings of some use of theirs, such as padding to 128 tokens.
     tokenizer.with_padding(None);
     tokenizer
@@ -144,17 +140,16 @@ fn tokenizer(folder: &Path, max_tokens: usize) -> Result<Tokens, EmbedError> {
     Ok(Tokens::Library { tokenizer: Box::new(tokenizer), max_tokens })
 }
 
-fn bert(folder: &Path, shape: Shape, pooling: Pooling) -> Result<Bert, EmbedError> {
-    let path = folder.join(WEIGHTS);
+fn bert(files: &Files, shape: Shape, pooling: Pooling) -> Result<Bert, EmbedError> {
+    let path = files.path(WEIGHTS);
     let wrong = |what: String| EmbedError::Model(format!("{}: {what}", path.display()));
-    let bytes = read_file(&path)?;
-    let tensors =
-        candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|error| wrong(error.to_string()))?;
-    drop(bytes);
+    let tensors = SliceSafetensors::new(files.need(WEIGHTS)?).map_err(|error| wrong(error.to_string()))?;
+    // Some files name everything `bert.…`.
+    let full =
+        |name: &str| [name.to_owned(), format!("bert.{name}")].into_iter().find(|name| tensors.get(name).is_ok());
     let find = |name: &str, dims: &[usize]| {
-        // Some files name everything `bert.…`.
-        let found: Option<&Tensor> = tensors.get(name).or_else(|| tensors.get(&format!("bert.{name}")));
-        let tensor = found.ok_or_else(|| wrong(format!("it has no {name}")))?;
+        let full = full(name).ok_or_else(|| wrong(format!("it has no {name}")))?;
+        let tensor = tensors.load(&full, &Device::Cpu)?;
         if tensor.dims() != dims {
             return Err(wrong(format!("{name} is {:?}, where config.json says {dims:?}", tensor.dims())));
         }
@@ -188,10 +183,8 @@ fn bert(folder: &Path, shape: Shape, pooling: Pooling) -> Result<Bert, EmbedErro
     });
     let layers = layers.collect::<Result<_, EmbedError>>()?;
     let mut positions = find("embeddings.position_embeddings.weight", &[shape.positions, width])?;
-    let types = tensors.get("embeddings.token_type_embeddings.weight");
-    let types = types.or_else(|| tensors.get("bert.embeddings.token_type_embeddings.weight"));
-    if let Some(types) = types {
-        let first = types.to_dtype(DType::F32)?.get(0)?.to_vec1::<f32>()?;
+    if let Some(types) = full("embeddings.token_type_embeddings.weight") {
+        let first = tensors.load(&types, &Device::Cpu)?.to_dtype(DType::F32)?.get(0)?.to_vec1::<f32>()?;
         if first.len() != width {
             return Err(wrong(format!("its token types have {} numbers instead of {width}", first.len())));
         }

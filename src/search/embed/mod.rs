@@ -2,11 +2,13 @@
 //!
 //! [`open`] reads a model from a folder, [`RemoteEmbedder`] asks a server; both are an [`Embedder`]. [`Embeddings`] puts one behind
 //! worker threads, with batching, a cache and a bound on what waits. The parts of a local model, bottom up: `math` and `q4`
-//! (arithmetic), `bert` (the encoder), `unigram` (a tokenizer), `packed` and `folder` (files), `local`.
+//! (arithmetic), `bert` (the encoder), `unigram` (a tokenizer), `files`, `packed` and
+//! `folder` (what is on disk), `local`.
 //!
 //! It may not know what the texts are: entries, messages and tenants are for others.
 
 mod bert;
+mod files;
 mod folder;
 mod local;
 mod math;
@@ -16,22 +18,20 @@ mod remote;
 mod service;
 mod unigram;
 
+pub use files::{ENGLISH, MULTILINGUAL, models_dir};
 pub use local::LocalEmbedder;
 pub use remote::{RemoteEmbedder, RemoteSettings};
 pub use service::{EmbeddingCounts, Embeddings, EmbeddingsOptions, Vector};
 
 use crate::http::{Fault, KeyError};
 
-use sha2::{Digest, Sha256};
+use files::Files;
 use std::{
     fmt::Write,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// The only file of multilingual-e5-small in 4 bits.
-const PACKED: &str = "e5-small-q4.bin";
 
 /// What a text is for: some models are trained with two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,7 +84,7 @@ pub enum EmbedError {
         error: Arc<io::Error>,
     },
     /// A file is not the one that its name says. Delete it and fetch it again.
-    #[error("{path} is {found}, expected {expected}: delete it and run `scripts/models`", path = path.display())]
+    #[error("{path} is {found} instead of {expected}: delete it and run `scripts/models`", path = path.display())]
     WrongFile {
         /// The file.
         path: PathBuf,
@@ -116,46 +116,24 @@ impl From<candle_core::Error> for EmbedError {
     }
 }
 
-/// Opens the model in the folder `dir/name`: the packed e5, or a folder as sentence-transformers writes it. Takes some
-/// tenths of a second, most of it reading and hashing the file.
+/// Opens the model in the folder `dir/name`: the packed e5, or a folder as sentence-transformers writes it. Takes a few
+/// tenths of a second, most of it reading and hashing the files; the memory it keeps is that of its weights (MiniLM 90 MB,
+/// e5 140 MB).
 ///
 /// # Errors
 ///
 /// A file is missing, unreadable, truncated, another one than its name says, or no model that can be run here.
 pub fn open(dir: &Path, name: &str) -> Result<LocalEmbedder, EmbedError> {
     let folder = dir.join(name);
-    let packed = folder.join(PACKED);
-    if packed.exists() {
-        let file = read_file(&packed)?;
-        let sha256 = sha256([file.as_slice()]);
-        let (bert, unigram) = packed::read(&file)?;
+    if name == MULTILINGUAL || folder.join(packed::FILE).exists() {
+        let files = Files::read(&folder, name, &[packed::FILE])?;
+        let (bert, unigram) = packed::read(files.need(packed::FILE)?)?;
         let prefixes = local::Prefixes { question: "query: ".to_owned(), passage: "passage: ".to_owned() };
-        return Ok(LocalEmbedder::new(name, sha256, bert, local::Tokens::Unigram(Box::new(unigram)), prefixes));
+        return Ok(LocalEmbedder::new(name, files.sha256(), bert, local::Tokens::Unigram(Box::new(unigram)), prefixes));
     }
-    let files = [folder::WEIGHTS, folder::TOKENIZER, folder::CONFIG, folder::POOLING, folder::LENGTH, folder::PROMPTS];
-    let mut hasher = Sha256::new();
-    for file in files {
-        let path = folder.join(file);
-        if path.exists() {
-            hasher.update(file);
-            hasher.update(read_file(&path)?);
-        }
-    }
-    let (bert, tokens, prefixes) = folder::read(&folder)?;
-    Ok(LocalEmbedder::new(name, hex(&hasher.finalize()), bert, tokens, prefixes))
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, EmbedError> {
-    fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => EmbedError::Missing(path.to_owned()),
-        _ => EmbedError::Unreadable { path: path.to_owned(), error: Arc::new(error) },
-    })
-}
-
-fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hasher = Sha256::new();
-    parts.into_iter().for_each(|part| hasher.update(part));
-    hex(&hasher.finalize())
+    let files = Files::read(&folder, name, &folder::FILES)?;
+    let (bert, tokens, prefixes) = folder::read(&files)?;
+    Ok(LocalEmbedder::new(name, files.sha256(), bert, tokens, prefixes))
 }
 
 fn hex(bytes: &[u8]) -> String {

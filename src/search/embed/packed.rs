@@ -20,6 +20,9 @@ use super::{
 };
 use std::collections::BTreeMap;
 
+/// Its name.
+pub(super) const FILE: &str = "e5-small-q4.bin";
+
 /// First bytes of such a file.
 const MAGIC: &[u8] = b"E5S1";
 
