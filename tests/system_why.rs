@@ -72,7 +72,7 @@ async fn configure(journal: &NatsJournal) {
         "estimates": {"least_cases": 2.0, "prior_cases": 5.0},
         "demand_half_life_s": 30.0,
         "queues": {
-            "support": {"policy": "index", "last_agent_s": 0.5,
+            "support": {"policy": "index", "last_agent_s": 0.5, "target": {"percent": 90.0, "within_s": 0.4},
                 "relaxation": [{"after_s": 1.0, "lower": 1}, {"after_s": 2.0, "drop": ["tax"]}],
                 "overflow": {"from": 6, "also": ["sales"]}},
             "sales": {"policy": "index"},
@@ -231,6 +231,7 @@ async fn every_decision_of_a_recorded_log_comes_out_the_same() {
             note("asked and not seen", !beside.asked.is_empty()),
             note("overflow", !beside.overflowing.is_empty()),
             note("refused", !beside.refused.is_empty()),
+            note("target", decision.candidates.iter().any(|one| one.parts.contains_key("target"))),
             note("estimates", beside.estimates.is_some()),
             note("declined before", decision.excluded.keys().any(|reason| format!("{reason:?}") == "Excluded")),
             note("partial", beside.partial),
@@ -241,7 +242,7 @@ async fn every_decision_of_a_recorded_log_comes_out_the_same() {
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), decisions.len(), wrong.join("\n"));
     assert!(decisions.len() >= customers, "{} decisions for {customers} conversations", decisions.len());
     let met: BTreeSet<&str> = kinds.keys().map(String::as_str).collect();
-    for what in ["several candidates", "asked and not seen", "overflow", "estimates", "declined before"] {
+    for what in ["several candidates", "asked and not seen", "overflow", "target", "estimates", "declined before"] {
         assert!(met.contains(what), "the log had no case of: {what}");
     }
 }

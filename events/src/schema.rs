@@ -41,6 +41,15 @@ pub struct RejectedHeaders {
     pub aggregate: Option<String>,
 }
 
+/// Files in `schemas/` that kefu itself makes, because the types are its own: settings of what it decides.
+pub const MADE_ELSEWHERE: [&str; 1] = ["settings-scheduling.json"];
+
+/// File name and schema of a settings document whose type is not here.
+pub fn settings_document<T: JsonSchema>(name: &str, title: &str) -> (String, Value) {
+    let (file, document) = schema_of::<T>(name, title);
+    (file, sorted(document))
+}
+
 /// Every document of the contract, by the name of its file in `schemas/`: one JSON Schema (2020-12) per kind of message
 /// and settings document, and the AsyncAPI document that says on which subjects they travel. Keys are sorted.
 pub fn documents() -> BTreeMap<String, Value> {

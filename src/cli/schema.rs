@@ -23,7 +23,7 @@ pub struct Schema {
 
 impl Schema {
     pub(super) fn run(self, mut out: Output) -> Result<(), CliError> {
-        let documents = kefu_events::schema::documents();
+        let documents = crate::settings::schemas();
         if let Some(directory) = self.out {
             return write_all(&documents, &directory);
         }
@@ -72,4 +72,25 @@ fn listed(file: &str, document: &Value) -> Value {
 fn unknown(documents: &BTreeMap<String, Value>, name: &str) -> CliError {
     let names: Vec<&str> = documents.keys().map(|file| stem(file)).collect();
     CliError::usage(format!("there is no schema {name:?}")).hint(format!("there are: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::schemas;
+    use std::{fs, path::Path};
+
+    /// The contract's own are compared in its crate.
+    #[test]
+    fn the_schemas_that_are_made_here_are_what_the_code_says() {
+        let documents = schemas();
+        for file in kefu_events::schema::MADE_ELSEWHERE {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(file);
+            let now = serde_json::to_string_pretty(&documents[file]).unwrap() + "\n";
+            if std::env::var("KEFU_BLESS").is_ok_and(|bless| bless == "1") {
+                fs::write(&path, &now).unwrap();
+            }
+            let committed = fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(committed, now, "run `KEFU_BLESS=1 cargo test -p kefu --lib cli::schema` and commit schemas/");
+        }
+    }
 }

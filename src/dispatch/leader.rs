@@ -79,6 +79,8 @@ pub struct Telling {
     pub conversation: ConversationKey,
     /// Its session.
     pub session: u32,
+    /// The channel that it came by.
+    pub channel: String,
     /// Place in the line, from 1.
     pub position: u32,
     /// How long it will still take, in seconds.
@@ -250,10 +252,11 @@ impl Leader {
             let before = self.told.get(&key).and_then(|told| told.0);
             let position = self.floor.position(key).map(|ahead| u32::try_from(ahead + 1).unwrap_or(u32::MAX));
             self.look_at(key, position.or(before), now_ms + every_ms);
-            let session = self.conversations.get(&key).map(|entry| entry.session);
-            if let (Some(position), Some(session)) = (position.filter(|place| before != Some(*place)), session) {
+            let entry = self.conversations.get(&key).map(|entry| (entry.session, entry.channel.clone()));
+            if let (Some(position), Some(entry)) = (position.filter(|place| before != Some(*place)), entry) {
+                let (session, channel) = entry;
                 let wait_s = self.floor.estimated_wait_s(key, now_ms).map(|seconds| seconds.round() as u32);
-                tellings.push(Telling { conversation: key, session, position, wait_s });
+                tellings.push(Telling { conversation: key, session, channel, position, wait_s });
             }
         }
         tellings

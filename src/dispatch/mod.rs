@@ -333,7 +333,13 @@ impl<J: Journal> Shell<J> {
                 continue;
             }
             let tellings = self.floors.lock().get_mut(&tenant).map(|leader| leader.tellings(now_ms(), TELLINGS));
-            let tellings = tellings.into_iter().flatten();
+            // A channel without words for it is not told, and nobody has to refuse it.
+            let has_words = |telling: &Telling| {
+                let texts = &config.for_channel(&telling.channel).texts;
+                let text = if telling.wait_s.is_some() { &texts.queue_position } else { &texts.queue_position_only };
+                !text.trim().is_empty()
+            };
+            let tellings = tellings.into_iter().flatten().filter(has_words);
             commands.extend(tellings.map(|telling| telling_command(&tenant, &self.node, &telling)));
         }
         let journal = self.journal.clone();

@@ -115,6 +115,12 @@ impl QueueService {
         (cases >= LEAST_CASES).then(|| (ahead + 1) as f64 * window / cases)
     }
 
+    /// Whether fewer than this percentage were within the target lately; also before there were cases enough to say.
+    pub fn is_behind(&self, target: &Target, now_ms: i64) -> bool {
+        let cases = self.assigned.at(now_ms, HALF_LIFE_MS);
+        cases < LEAST_CASES || self.level(now_ms).is_none_or(|level| level < target.percent)
+    }
+
     /// Percent within the target.
     pub fn level(&self, now_ms: i64) -> Option<f64> {
         let cases = self.assigned.at(now_ms, HALF_LIFE_MS);
@@ -159,7 +165,7 @@ mod tests {
     #[test]
     fn the_service_level_is_the_share_within_the_target() {
         let mut queue = QueueService::default();
-        let target = Target { percent: 80.0, within_s: 20.0 };
+        let target = Target::new(80.0, 20.0);
         for wait_ms in [5_000, 10_000, 20_000, 21_000] {
             queue.assigned(wait_ms, Some(15_000.0), Some(&target), 0);
         }

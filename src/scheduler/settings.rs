@@ -1,11 +1,15 @@
 //! What a tenant configures about scheduling. Every change has a version, which decisions name.
 
 use super::{estimates::Belief, policy::PolicyName};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// All of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scheduling {
     /// Version of the settings document that this was read from. What a document itself says here is passed over.
@@ -106,7 +110,7 @@ impl Scheduling {
 }
 
 /// One queue's rules.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueRules {
     /// How agents and conversations are chosen.
@@ -145,8 +149,13 @@ impl Default for QueueRules {
 impl QueueRules {
     fn check(&self) -> Result<(), (String, String)> {
         let wrong = |path: &str, message: &str| Err((path.to_owned(), message.to_owned()));
-        if self.target.is_some_and(|target| !(0.0..=100.0).contains(&target.percent) || target.within_s.is_nan()) {
-            return wrong("target", "a percentage from 0 to 100 is needed, and seconds");
+        if let Some(target) = self.target {
+            if !(0.0..=100.0).contains(&target.percent) || !(0.0..=1e9).contains(&target.within_s) {
+                return wrong("target", "a percentage from 0 to 100 is needed, and seconds");
+            }
+            if !(0.0..=100.0).contains(&target.steer) || !(0.0..=1.0).contains(&target.steer_from) {
+                return wrong("target", "steer is 0 to 100, steer_from 0 to 1");
+            }
         }
         if self.required.values().any(|least| *least > 5) {
             return wrong("required", "a proficiency is 0 to 5");
@@ -163,17 +172,64 @@ impl QueueRules {
 }
 
 /// A service level that is aimed at.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// Share of the conversations, in percent.
     pub percent: f64,
     /// Time within which they get an agent, in seconds.
     pub within_s: f64,
+    /// How much sooner they are served that are about to miss it, while the queue as a whole does: an agent's best
+    /// conversation counts as 1. 0: the target is only measured.
+    #[serde(default = "steer")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub steer: f64,
+    /// From which part of the time on, 0 to 1; in full when it is over.
+    #[serde(default = "steer_from")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub steer_from: f64,
+}
+
+fn steer() -> f64 {
+    1.0
+}
+
+fn steer_from() -> f64 {
+    0.5
+}
+
+impl Target {
+    /// Percent within seconds, steered for as usual.
+    pub fn new(percent: f64, within_s: f64) -> Self {
+        Self { percent, within_s, steer: steer(), steer_from: steer_from() }
+    }
+
+    /// How much of the boost a conversation of this age gets, 0 to 1.
+    pub fn risk(&self, age_s: f64) -> f64 {
+        let from_s = self.steer_from * self.within_s;
+        if age_s <= from_s {
+            0.0
+        } else if age_s >= self.within_s {
+            1.0
+        } else {
+            (age_s - from_s) / (self.within_s - from_s)
+        }
+    }
+}
+
+impl JsonSchema for PolicyName {
+    fn schema_name() -> Cow<'static, str> {
+        "PolicyName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = Self::ALL.into_iter().map(Self::as_str).collect();
+        json_schema!({ "type": "string", "description": "How agents and conversations are chosen.", "enum": names })
+    }
 }
 
 /// One relaxation step. Steps add up.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Relaxation {
     /// When, counted from the beginning of the wait, in seconds.
@@ -189,7 +245,7 @@ pub struct Relaxation {
 }
 
 /// Overflow to other queues.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Overflow {
     /// From this many waiting conversations on.
@@ -199,7 +255,7 @@ pub struct Overflow {
 }
 
 /// Weights of the `index` policy. The defaults were found by `kefu scheduler tune` and are the same for everybody.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
     /// Exponent of the agent's speed on this conversation, where an agent is chosen.

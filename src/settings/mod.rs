@@ -6,13 +6,15 @@
 //!   numbers are in range, texts are short enough to send.
 //! - [`effective`]: documents laid over one another, into the [`TenantConfig`](crate::aggregate::TenantConfig) that
 //!   decisions get.
-//! - [`demo`]: what the demo tenant says.
+//! - [`demo`]: what the demo tenant says;
+//! - `schema`: what documents may say, for editors and other programs.
 //!
 //! This folder may not know who reads the configuration, how it reaches them, or where documents are stored.
 
 mod demo;
 mod document;
 mod effective;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -20,6 +22,7 @@ mod validate;
 pub use demo::demo_settings;
 pub use document::{Document, is_tenant_name};
 pub use effective::{effective, merge_patch};
+pub use schema::schemas;
 pub use validate::{MAX_DOCUMENT_BYTES, compile_pattern, validate};
 
 use crate::aggregate::{Aggregate, CommitMeta, Context, Deadline, Effect, Input};

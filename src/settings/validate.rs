@@ -69,7 +69,7 @@ pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
 }
 
 fn scheduling(value: &Value) -> Result<(), Refusal> {
-    let scheduling: Scheduling = serde_json::from_value(value.clone()).map_err(|error| invalid("$", error))?;
+    let scheduling: Scheduling = deserialize(value)?;
     scheduling.check().map_err(|(path, message)| invalid(&path, message))
 }
 

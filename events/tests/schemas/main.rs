@@ -52,7 +52,9 @@ fn pretty(document: &Value) -> String {
 fn committed() -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder()).into_iter().flatten().map(Result::unwrap);
     let files = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"));
-    files.map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())).collect()
+    let files = files.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
+    let files = files.filter(|(file, _)| !schema::MADE_ELSEWHERE.contains(&file.as_str()));
+    files.map(|(file, path)| (file, fs::read_to_string(path).unwrap())).collect()
 }
 
 fn incompatible_changes() -> Vec<String> {

@@ -3,7 +3,7 @@
 //! It is recorded with each decision, as short as it can be. A floor that is fed from the log as it was at the decision's
 //! sequence, and is told this, decides the same again with the same scores: see [`Floor::decide_again`].
 
-use super::{AgentIx, Ask, ConversationKey, DecisionId, Demand, Floor, Load, Match, Question};
+use super::{AgentIx, Ask, ConversationKey, DecisionId, Demand, Floor, Load, Match, Question, QueueEntry};
 use crate::scheduler::{Decision, policy::PolicyName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,9 @@ pub struct Beside {
     /// Conversations that came when their queue overflowed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overflowing: Vec<ConversationKey>,
+    /// Queues that were behind their targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<String>,
     /// Agents who had refused a reservation a moment before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
@@ -98,7 +101,7 @@ fn is_zero(number: &f64) -> bool {
 
 impl Floor {
     /// What decides now beside what the log shows. What the floor itself does not know is left open.
-    pub(super) fn beside(&self, policy: PolicyName) -> Beside {
+    pub(super) fn beside(&self, policy: PolicyName, now_ms: i64) -> Beside {
         let mut partial = false;
         let asked_for = |ask: &Ask| {
             let agent = &self.agents[ask.agent as usize];
@@ -121,6 +124,7 @@ impl Floor {
             confirmed,
             overflowing,
             listed: listed.into_iter().collect(),
+            behind: self.behind(now_ms),
             ..Beside::default()
         };
         if !looks_at_demand(policy) {
@@ -130,6 +134,16 @@ impl Floor {
         let demands = asked_for.map(|line| self.count(&line.demand, line.arrivals, line.blocked));
         let demands = first(demands, &mut partial);
         Beside { demands, arrivals: self.arrivals, blocked: self.blocked, partial, ..beside }
+    }
+
+    fn behind(&self, now_ms: i64) -> Vec<String> {
+        let is_behind = |(queue, known): &(usize, &QueueEntry)| match (&self.behind, &known.rules.target) {
+            (Some(behind), _) => behind.contains(&(*queue as u32)),
+            (None, Some(target)) => known.service.is_behind(target, now_ms),
+            (None, None) => false,
+        };
+        let behind = self.queue_states.iter().enumerate().filter(is_behind);
+        behind.map(|(queue, _)| self.queues.name(queue as u32).to_string()).collect()
     }
 
     fn count(&self, demand: &Demand, arrivals: f64, blocked: f64) -> DemandCount {
@@ -163,6 +177,7 @@ impl Floor {
         }
         self.overflowing = beside.overflowing.iter().map(|key| key.0).collect::<BTreeSet<_>>();
         self.overflow_known = true;
+        self.behind = Some(beside.behind.iter().map(|queue| self.queues.number(queue)).collect());
     }
 
     /// For the same floor, after it was told of everybody.

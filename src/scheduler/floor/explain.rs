@@ -1,9 +1,6 @@
 //! The same choice again, with reasons. Slower than the choice: it looks at every agent.
 
-use super::{
-    AgentIx, ConversationKey, Floor, Match, Pair, Question, Standing, Waiting,
-    matching::{by_agent, by_waiting},
-};
+use super::{AgentIx, ConversationKey, Floor, Match, Pair, Question, Standing, Waiting, matching::by_agent};
 use crate::scheduler::{
     decision::{CANDIDATES, Candidate, Decision, Reason, WhyNot, WhyWaiting},
     demand::{Misfit, queue_skill},
@@ -42,7 +39,7 @@ impl Floor {
             propensity,
             candidates: candidates.into_iter().take(CANDIDATES).collect(),
             excluded: self.exclusions(waiting, matched.now_ms),
-            beside: Some(self.beside(policy)),
+            beside: Some(self.beside(policy, matched.now_ms)),
         })
     }
 
@@ -162,16 +159,17 @@ impl Floor {
 
     fn conversations_compared(&self, matched: &Match) -> Vec<Candidate> {
         let Some(name) = self.leading_policy(matched.agent, matched.now_ms) else { return Vec::new() };
-        let policy = name.policy();
-        let heads = self.heads(matched.agent, matched.now_ms).filter(|(_, line, _)| line.policy == name);
-        let mut scored: Vec<_> = heads
-            .filter_map(|(_, _, place)| {
-                let pair = self.pair(matched.agent, place.waiting, matched.now_ms, matched.draw)?;
-                Some((policy.conversation(&pair), place, pair))
-            })
-            .collect();
-        scored.sort_by(|a, b| by_waiting((&a.0, a.1), (&b.0, b.1)));
-        scored.iter().map(|(scores, _, pair)| candidate(pair, scores, policy.conversation_parts())).collect()
+        let heads = self.steered(matched.agent, name, matched.now_ms, matched.draw);
+        let parts = name.policy().conversation_parts();
+        let explained = heads.iter().map(|head| {
+            let mut explained = candidate(&head.pair, &head.scores, parts);
+            if head.target > 0.0 {
+                explained.parts.insert("target".to_owned(), head.target);
+                explained.score = head.total();
+            }
+            explained
+        });
+        explained.collect()
     }
 }
 

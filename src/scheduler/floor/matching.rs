@@ -156,6 +156,22 @@ impl Pair<'_> {
     }
 }
 
+/// The first conversation of a line, as scored for an agent.
+pub(super) struct Steered<'a> {
+    /// By the policy.
+    pub scores: Scores,
+    /// For the queue's target.
+    pub target: f64,
+    pub place: Place,
+    pub pair: Pair<'a>,
+}
+
+impl Steered<'_> {
+    pub fn total(&self) -> f64 {
+        self.scores.total() + self.target
+    }
+}
+
 /// Best first: score, then longest idle, then id.
 pub(super) fn by_agent(a: (&Scores, &Agent), b: (&Scores, &Agent)) -> Ordering {
     let score = b.0.total().total_cmp(&a.0.total());
@@ -163,8 +179,8 @@ pub(super) fn by_agent(a: (&Scores, &Agent), b: (&Scores, &Agent)) -> Ordering {
 }
 
 /// Best first: score, then place in line.
-pub(super) fn by_waiting(a: (&Scores, Place), b: (&Scores, Place)) -> Ordering {
-    b.0.total().total_cmp(&a.0.total()).then_with(|| a.1.cmp(&b.1))
+pub(super) fn by_waiting(a: (f64, Place), b: (f64, Place)) -> Ordering {
+    b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }
 
 impl Floor {
@@ -238,18 +254,58 @@ impl Floor {
             return None;
         }
         let policy = self.leading_policy(agent_ix, now_ms)?;
-        let mut best: Option<(Scores, Place)> = None;
+        let (mut best, mut at_risk): (Option<(f64, Place)>, bool) = (None, false);
         for (link, line, place) in self.heads(agent_ix, now_ms) {
             if line.policy != policy {
                 continue;
             }
             let pair = Pair { floor: self, agent_ix, agent, link: *link, line, place, now_ms, draw };
-            let scores = policy.policy().conversation(&pair);
-            if best.as_ref().is_none_or(|best| by_waiting((&scores, place), (&best.0, best.1)).is_lt()) {
-                best = Some((scores, place));
+            let score = policy.policy().conversation(&pair).total();
+            at_risk |= line.has_target && self.risk(line, place, now_ms) > 0.0;
+            if best.is_none_or(|best| by_waiting((score, place), best).is_lt()) {
+                best = Some((score, place));
             }
         }
+        if at_risk {
+            return self.steered(agent_ix, policy, now_ms, draw).first().map(|first| first.place.waiting);
+        }
         best.map(|(_, place)| place.waiting)
+    }
+
+    /// How much sooner the first of a line is to be served for its queue's target, 0 where it is not at risk or the queue
+    /// as a whole meets the target: 1 is as much as the best conversation's score.
+    fn risk(&self, line: &Line, place: Place, now_ms: i64) -> f64 {
+        let known = &self.queue_states[line.demand.queue as usize];
+        let Some(target) = known.rules.target.filter(|target| target.steer > 0.0) else { return 0.0 };
+        let risk = target.risk((now_ms - place.since_ms) as f64 / 1_000.0);
+        let is_behind = || match &self.behind {
+            Some(behind) => behind.contains(&line.demand.queue),
+            None => known.service.is_behind(&target, now_ms),
+        };
+        if risk > 0.0 && is_behind() { risk * target.steer } else { 0.0 }
+    }
+
+    /// The first in each line that an agent could get, under this policy, the best first, with what is added for targets.
+    ///
+    /// What is added is a part of the best score among those that are not past the age cap: so it means the same under every
+    /// policy, and who has waited past the cap still comes first.
+    pub(super) fn steered(&self, agent_ix: AgentIx, policy: PolicyName, now_ms: i64, draw: u64) -> Vec<Steered<'_>> {
+        let agent = &self.agents[agent_ix as usize];
+        let heads = self.heads(agent_ix, now_ms).filter(|(_, line, _)| line.policy == policy);
+        let mut heads: Vec<Steered<'_>> = heads
+            .map(|(link, line, place)| {
+                let pair = Pair { floor: self, agent_ix, agent, link: *link, line, place, now_ms, draw };
+                Steered { scores: policy.policy().conversation(&pair), target: 0.0, place, pair }
+            })
+            .collect();
+        let cap_s = self.settings.weights.age_cap_s;
+        let young = heads.iter().filter(|head| head.pair.age_s() < cap_s).map(|head| head.scores.total());
+        let best = young.fold(0.0, f64::max);
+        for head in &mut heads {
+            head.target = self.risk(head.pair.line, head.place, now_ms) * best;
+        }
+        heads.sort_by(|a, b| by_waiting((a.total(), a.place), (b.total(), b.place)));
+        heads
     }
 
     /// First of the conversations that only this agent may get now.

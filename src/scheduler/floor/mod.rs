@@ -93,6 +93,8 @@ pub struct Floor {
     overflowing: BTreeSet<u128>,
     /// Whether that is known and not to be decided.
     overflow_known: bool,
+    /// Queues that are behind their targets, where that is known and not to be computed.
+    behind: Option<BTreeSet<u32>>,
     sequence: u64,
 }
 
@@ -198,6 +200,8 @@ pub(super) struct Place {
 pub(super) struct Line {
     pub(super) demand: Demand,
     pub(super) policy: PolicyName,
+    /// Whether its queue has a target.
+    has_target: bool,
     pub(super) places: BTreeSet<Place>,
     /// First of the places, so that comparing heads looks at no tree.
     pub(super) head: Option<Place>,
@@ -349,6 +353,7 @@ impl Floor {
             confirmed: BTreeSet::new(),
             overflowing: BTreeSet::new(),
             overflow_known: false,
+            behind: None,
             sequence: 0,
         }
     }
@@ -371,6 +376,7 @@ impl Floor {
         for demand in 0..self.demands.len() {
             let queue = self.demands[demand].demand.queue;
             self.demands[demand].policy = self.rules(queue).policy;
+            self.demands[demand].has_target = self.rules(queue).target.is_some();
             self.weigh_need(demand);
         }
         for ix in 0..self.waiting.len() {
@@ -428,6 +434,7 @@ impl Floor {
         self.demand_numbers.insert(demand.clone(), ix);
         self.demands.push(Line {
             policy: self.rules(demand.queue).policy,
+            has_target: self.rules(demand.queue).target.is_some(),
             demand,
             places: BTreeSet::new(),
             head: None,

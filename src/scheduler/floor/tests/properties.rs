@@ -307,7 +307,7 @@ fn naive(floor: &Floor, next: &Match, eligible: &[(u128, String)]) -> (Conversat
                     let pair = floor.pair(next.agent, place.waiting, next.now_ms, next.draw).unwrap();
                     (leader.policy().conversation(&pair), place)
                 });
-            let best = best.min_by(|a, b| by_waiting((&a.0, a.1), (&b.0, b.1))).unwrap();
+            let best = best.min_by(|a, b| by_waiting((a.0.total(), a.1), (b.0.total(), b.1))).unwrap();
             (ConversationKey(best.1.key.into()), next.agent)
         }
     }

@@ -290,7 +290,7 @@ fn the_age_cap_ends_starvation() {
 #[test]
 fn a_queue_reports_its_service() {
     let mut settings = Scheduling::default();
-    settings.default.target = Some(Target { percent: 80.0, within_s: 20.0 });
+    settings.default.target = Some(Target::new(80.0, 20.0));
     let mut floor = Floor::new(settings);
     let ann = floor.put_agent(&agent("ann", &[], 1), 0);
     for key in 1..=20 {
@@ -319,4 +319,45 @@ fn an_agent_who_goes_for_good_leaves_nothing_behind() {
     assert_eq!(floor.asked().count(), 0);
     floor.put_agent(&agent("bob", &[], 1), 2);
     assert_eq!(pump(&mut floor, 2), pairs(&[(1, "bob")]));
+}
+
+#[test]
+fn who_is_about_to_miss_the_target_comes_first_as_long_as_the_queue_is_behind() {
+    let settings = |steer: f64| {
+        let mut settings = Scheduling::default();
+        settings.default.policy = PolicyName::LongestIdle;
+        let target = Target { steer, ..Target::new(80.0, 20.0) };
+        settings.queues.insert("billing".to_owned(), QueueRules { target: Some(target), ..settings.default.clone() });
+        settings
+    };
+    let served = |settings: Scheduling, before: u32| {
+        let mut floor = Floor::new(settings);
+        let view = AgentView { queues: ["main", "billing"].map(str::to_owned).into(), ..agent("ann", &[], 1) };
+        floor.put_agent(&view, 0);
+        // Conversations of the queue that were served at once.
+        for number in 0..before {
+            let key = 1_000 + u128::from(number);
+            floor.put_waiting(&WaitingView { queue: "billing".to_owned(), ..conversation(key, &[], 0) }, 0);
+            let matched = floor.next(0, 0).unwrap();
+            floor.reserve(&matched, key);
+            floor.undo(key, 0);
+            floor.remove_waiting(ConversationKey(key));
+        }
+        floor.occupy(0, ConversationKey(99), 1);
+        assert_eq!(floor.next(0, 0), None);
+        floor.put_waiting(&conversation(1, &[], 0), 0);
+        floor.put_waiting(&WaitingView { queue: "billing".to_owned(), ..conversation(2, &[], 12_000) }, 12_000);
+        floor.release(0, ConversationKey(99), 30_000);
+        let matched = floor.next(30_000, 0).unwrap();
+        let decision = floor.explain(&matched).unwrap();
+        assert_eq!(decision.candidates[0].conversation, matched.conversation, "the reasons are those of the choice");
+        let sum: f64 = decision.candidates[0].parts.values().sum();
+        assert!((sum - decision.candidates[0].score).abs() < 1e-9);
+        (matched.conversation.0, decision.candidates[0].parts.contains_key("target"))
+    };
+    // 18 s of 20 have gone: four fifths of the way from 10 s on, so 18 + 0.8 × 30 against 30.
+    assert_eq!(served(settings(1.0), 0), (2, true));
+    assert_eq!(served(settings(0.0), 0), (1, false), "it is only measured");
+    assert_eq!(served(settings(0.1), 0), (1, false), "the other has waited longer by more than that");
+    assert_eq!(served(settings(1.0), 10), (1, false), "the queue meets its target");
 }
