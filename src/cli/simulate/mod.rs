@@ -38,11 +38,13 @@ Examples:
   kefu replay --tenant demo > past.ndjson
   kefu simulate --from-log=past.ndjson --staffing more.toml             and with other agents
 
-Every policy meets the same customers. A scenario that replays a recorded file finds it under KEFU_TEST_DATA.
+Every policy meets the same customers. A scenario that replays a recorded file finds it under
+KEFU_TEST_DATA.
 
-With --from-log those who waited come again at the same moments, asking for the same, with the work that they were; agents
-have the skills, slots and hours that they had. The file for --staffing has [[agents]] and [scheduling] as a scenario has
-them; either may be absent. What had to be assumed is printed below the table, and is \"counterfactual\" in the JSON.")]
+With --from-log those who waited come again at the same moments, asking for the same, with the
+work that they were; agents have the skills, slots and hours that they had. The file for
+--staffing has [[agents]] and [scheduling] as a scenario has them; either may be absent. What had
+to be assumed is printed below the table, and is \"counterfactual\" in the JSON.")]
 pub struct Simulate {
     /// The scenario file
     #[arg(value_name = "SCENARIO.toml", required_unless_present = "from_log", conflicts_with = "from_log")]

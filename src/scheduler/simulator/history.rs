@@ -35,8 +35,10 @@ pub const COUNTERFACTUAL: &[&str] = &[
 
 /// So many conversations at everybody's speed are added to each agent's own.
 const PRIOR_CASES: f64 = 20.0;
-/// Batches for the confidence intervals: a log is short.
+/// Batches for the confidence intervals, at most: a log is short.
 const BATCHES: usize = 20;
+/// Customers in a batch, at least: fewer say little of a quantile.
+const PER_BATCH: usize = 50;
 
 /// All that a log says. Moments are in seconds from the same beginning, a midnight (UTC).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -156,7 +158,8 @@ impl History {
 
     /// The scenario that says how to count; who comes and who is there is here.
     pub fn scenario(&self) -> Scenario {
-        Scenario { title: self.title.clone(), warm_up: 0.0, batches: BATCHES, ..Scenario::default() }
+        let batches = (self.waits.len() / PER_BATCH).clamp(2, BATCHES);
+        Scenario { title: self.title.clone(), warm_up: 0.0, batches, ..Scenario::default() }
     }
 
     /// Everybody who comes and everybody who is there.
