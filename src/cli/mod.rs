@@ -199,7 +199,7 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Completions(args) => args.run().map(|()| Exit::Ok),
         Command::Version(args) => args.run(out).map(|()| Exit::Ok),
         Command::Schema(args) => args.run(out).map(|()| Exit::Ok),
-        Command::Simulate(args) => args.run(out).map(|()| Exit::Ok),
+        Command::Simulate(args) if !args.is_from_log() => args.run(out).map(|()| Exit::Ok),
         Command::Scheduler(args) => args.run(out).map(|()| Exit::Ok),
         command => {
             let layers = Layers::read(global.config.as_deref(), env, flags)?;
@@ -247,14 +247,11 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Channel(args) => args.run(session).await?,
         Command::Analyst(args) => args.run(session).await?,
         Command::Rejected(args) => args.run(session).await?,
+        Command::Simulate(args) => args.run_from_log(session).await?,
         Command::Doctor(args) => return args.run(session).await,
         Command::Nats(args) => args.run(session)?,
         Command::Config(args) => args.run(session)?,
-        Command::Completions(_)
-        | Command::Version(_)
-        | Command::Schema(_)
-        | Command::Simulate(_)
-        | Command::Scheduler(_) => {}
+        Command::Completions(_) | Command::Version(_) | Command::Schema(_) | Command::Scheduler(_) => {}
     }
     Ok(Exit::Ok)
 }

@@ -8,7 +8,7 @@
 //!
 //! - [`scenario`][]: the TOML file;
 //! - [`random`][]: distributions;
-//! - [`arrivals`][]: who comes when, generated or [`recorded`];
+//! - [`arrivals`][]: who comes when, generated or [`recorded`], or a tenant's own [`history`] with its [`patience`];
 //! - [`world`][]: the events;
 //! - [`statistics`][]: batch means, Student's t, quantiles;
 //! - [`outcome`][]: what is reported; [`plot`] draws it;
@@ -16,7 +16,9 @@
 //! - [`tune`][]: a search for weights.
 
 pub mod arrivals;
+pub mod history;
 pub mod outcome;
+pub mod patience;
 pub mod plot;
 pub mod random;
 pub mod recorded;
@@ -26,6 +28,7 @@ pub mod theory;
 pub mod tune;
 pub mod world;
 
+pub use history::{History, Staffing};
 pub use outcome::Outcome;
 pub use scenario::Scenario;
-pub use world::{Run, run};
+pub use world::{Run, replay, run};

@@ -36,6 +36,9 @@ pub struct Outcome {
     /// What really happened, for a recorded log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub happened: Option<Happened>,
+    /// What had to be assumed, where a recorded log was replayed.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub counterfactual: &'static [&'static str],
 }
 
 /// One kind of customer.
@@ -196,6 +199,7 @@ impl Tally {
             by_skill: by_skill.collect(),
             theory,
             happened: None,
+            counterfactual: &[],
             scenario: self.scenario,
             policy: self.policy,
             seed: self.seed,

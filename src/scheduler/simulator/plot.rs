@@ -1,6 +1,9 @@
 //! Outcomes as a picture: one bar per policy with its confidence interval, for wait and abandonment; an SVG document.
 
-use super::{outcome::Outcome, statistics::Estimate};
+use super::{
+    outcome::{Happened, Outcome},
+    statistics::Estimate,
+};
 use std::fmt::Write;
 
 const WIDTH: f64 = 760.0;
@@ -12,14 +15,16 @@ const TOP: f64 = 34.0;
 
 /// Draws the outcomes of one scenario under several policies.
 pub fn svg(outcomes: &[Outcome]) -> String {
-    type Panel = (&'static str, fn(&Outcome) -> Estimate, f64);
+    type Panel = (&'static str, fn(&Outcome) -> Estimate, fn(&Happened) -> f64, f64);
     let panels: [Panel; 3] = [
-        ("mean wait, s", |outcome| outcome.mean_wait_s, 1.0),
-        ("95 of 100 wait less than, s", |outcome| outcome.wait_p95_s, 1.0),
-        ("abandonment, %", |outcome| outcome.abandonment, 100.0),
+        ("mean wait, s", |outcome| outcome.mean_wait_s, |log| log.mean_wait_s, 1.0),
+        ("95 of 100 wait less than, s", |outcome| outcome.wait_p95_s, |log| log.wait_p95_s, 1.0),
+        ("abandonment, %", |outcome| outcome.abandonment, |log| log.abandonment, 100.0),
     ];
     let shown: Vec<&Panel> = panels.iter().filter(|panel| outcomes.iter().any(|o| panel.1(o).mean > 0.0)).collect();
-    let panel_height = TOP + ROW * outcomes.len() as f64 + 14.0;
+    // All of them replay the same log, if any does.
+    let happened = outcomes.first().and_then(|outcome| outcome.happened);
+    let panel_height = TOP + ROW * (outcomes.len() + usize::from(happened.is_some())) as f64 + 14.0;
     let height = 40.0 + panel_height * shown.len() as f64;
     let title = outcomes.first().map(|outcome| escaped(&outcome.scenario)).unwrap_or_default();
     let mut svg = String::new();
@@ -30,26 +35,28 @@ pub fn svg(outcomes: &[Outcome]) -> String {
          font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"12\" y=\"24\" font-size=\"15\" font-weight=\"bold\">{title}</text>"
     );
-    for (number, (name, of, factor)) in shown.into_iter().enumerate() {
+    for (number, (name, of, of_log, factor)) in shown.into_iter().enumerate() {
         let top = 40.0 + panel_height * number as f64;
-        panel(&mut svg, outcomes, name, top, |outcome| {
+        let row = |outcome: &Outcome| {
             let Estimate { mean, half_width } = of(outcome);
-            Estimate { mean: mean * factor, half_width: half_width * factor }
-        });
+            (outcome.policy.as_str(), Estimate { mean: mean * factor, half_width: half_width * factor })
+        };
+        let log = happened.map(|log| ("what happened", Estimate { mean: of_log(&log) * factor, half_width: 0.0 }));
+        let rows: Vec<(&str, Estimate)> = outcomes.iter().map(row).chain(log).collect();
+        panel(&mut svg, &rows, name, top);
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn panel(svg: &mut String, outcomes: &[Outcome], name: &str, top: f64, of: impl Fn(&Outcome) -> Estimate) {
+fn panel(svg: &mut String, rows: &[(&str, Estimate)], name: &str, top: f64) {
     let end = |estimate: Estimate| {
         if estimate.half_width.is_finite() { estimate.mean + estimate.half_width } else { estimate.mean }
     };
-    let most = outcomes.iter().map(|outcome| end(of(outcome))).fold(0.0, f64::max);
+    let most = rows.iter().map(|row| end(row.1)).fold(0.0, f64::max);
     let scale = if most > 0.0 { (WIDTH - LABEL - FIGURE) / most } else { 0.0 };
     let _ = writeln!(svg, "<text x=\"12\" y=\"{:.1}\" fill=\"#555\">{name}</text>", top + 20.0);
-    for (row, outcome) in outcomes.iter().enumerate() {
-        let estimate = of(outcome);
+    for (row, &(label, estimate)) in rows.iter().enumerate() {
         let y = top + TOP + ROW * row as f64;
         let middle = y + ROW / 2.0 - 4.0;
         let (from, to) = ((estimate.mean * 2.0 - end(estimate)).max(0.0) * scale, end(estimate) * scale);
@@ -60,7 +67,7 @@ fn panel(svg: &mut String, outcomes: &[Outcome], name: &str, top: f64, of: impl 
              <line x1=\"{:.1}\" y1=\"{middle:.1}\" x2=\"{:.1}\" y2=\"{middle:.1}\" stroke=\"black\"/>\
              <text x=\"{:.1}\" y=\"{:.1}\">{:.2} ± {:.2}</text>",
             y + 14.0,
-            outcome.policy,
+            label,
             estimate.mean * scale,
             ROW - 8.0,
             LABEL + from,
@@ -94,6 +101,9 @@ mod tests {
             let wanted = Run { scenario: &scenario, policy, seed: 1, arrivals: 1_000, data: None, weights: None };
             run(&wanted, &mut |_| {}).unwrap()
         };
+        let happened = Happened { arrivals: 1_000, mean_wait_s: 1.5, wait_p95_s: 9.0, abandonment: 0.0 };
+        let replayed = super::svg(&[Outcome { happened: Some(happened), ..outcome(PolicyName::Index) }]);
+        assert!(replayed.contains("what happened") && replayed.contains("1.50"));
         let svg = svg(&[outcome(PolicyName::Random), outcome(PolicyName::Index)]);
         assert!(svg.contains("a &lt; b") && svg.contains("random") && svg.contains("index"));
         // Two panels (nobody leaves), two bars each, and the background.

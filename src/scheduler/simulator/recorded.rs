@@ -26,6 +26,13 @@ const BREAK_S: f64 = 900.0;
 /// An agent who served fewer calls of a type has no skill for it.
 const LEAST_CALLS: u32 = 5;
 
+/// What the replay has to assume, for people.
+pub(super) const COUNTERFACTUAL: &[&str] = &[
+    "how long served customers would have waited",
+    "how long those who left would have been served",
+    "whether an agent without a call was there",
+];
+
 /// One call.
 #[derive(Debug, Clone)]
 struct Call {
@@ -172,6 +179,9 @@ impl Log {
             name: format!("{service_type}/{priority}"),
             share: 1.0,
             required: Some(BTreeMap::from([(service_type, 0)])),
+            wished: Default::default(),
+            language: None,
+            agent: None,
             queue: "main".to_owned(),
             priority,
             weight: 1,

@@ -3,10 +3,10 @@
 use super::random::Duration;
 use crate::scheduler::settings::Scheduling;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A contact centre and its customers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// What it is, in a line.
@@ -91,6 +91,15 @@ pub struct DemandSpec {
     /// Skills required → least proficiency.
     #[serde(default)]
     pub required: Option<BTreeMap<String, u8>>,
+    /// Skills that make an agent better suited.
+    #[serde(default)]
+    pub wished: BTreeSet<String>,
+    /// A language that the agent must speak.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// The only agent who may get it.
+    #[serde(default)]
+    pub agent: Option<String>,
     /// The queue.
     #[serde(default = "main_queue")]
     pub queue: String,
@@ -123,6 +132,9 @@ pub struct AgentGroup {
     /// Queues.
     #[serde(default = "main_queues")]
     pub queues: Vec<String>,
+    /// Languages spoken.
+    #[serde(default)]
+    pub languages: Vec<String>,
     /// Slots.
     #[serde(default = "one_slot")]
     pub slots: u32,
@@ -217,9 +229,14 @@ impl Scenario {
         }) {
             return wrong("a profile needs a step above 0 s and factors that are not all 0");
         }
-        if self.agents.iter().any(|group| group.slots == 0 || group.count == 0) {
-            return wrong("each group of agents needs a count and slots above 0");
-        }
-        Ok(())
+        check_groups(&self.agents)
     }
+}
+
+/// Whether there can be such agents.
+pub(super) fn check_groups(groups: &[AgentGroup]) -> Result<(), BadScenario> {
+    if groups.iter().any(|group| group.slots == 0 || group.count == 0) {
+        return Err(BadScenario::Content("each group of agents needs a count and slots above 0".to_owned()));
+    }
+    Ok(())
 }

@@ -2,10 +2,11 @@
 
 use super::{
     arrivals::{Arrival, Customers},
+    history::{self, History, Staffing},
     outcome::{Ended, Outcome, Tally},
     random::Stream,
-    recorded::Log,
-    scenario::{BadScenario, DemandSpec, Scenario, Speed},
+    recorded::{self, Log},
+    scenario::{AgentGroup, BadScenario, DemandSpec, Scenario, Speed},
 };
 use crate::scheduler::{
     floor::{AgentIx, Entry, Floor, Match},
@@ -67,9 +68,17 @@ const STAFF_SEED: u64 = 0;
 
 impl Centre {
     fn of(scenario: &Scenario) -> Self {
+        let scheduling = scenario.scheduling.clone();
+        let mut centre = Self { demands: scenario.demands.clone(), staff: Vec::new(), scheduling };
+        centre.employ(&scenario.agents);
+        centre
+    }
+
+    /// Hires groups of agents.
+    pub fn employ(&mut self, groups: &[AgentGroup]) {
         let mut stream = Stream::new(STAFF_SEED, 0);
-        let mut staff = Vec::new();
-        for group in &scenario.agents {
+        let staff = &mut self.staff;
+        for group in groups {
             for _ in 0..group.count {
                 let mut speed = |speed: &Speed| match speed {
                     Speed::Same(speed) => *speed,
@@ -84,7 +93,7 @@ impl Centre {
                     online: true,
                     skills: group.skills.clone(),
                     performance: group.speed.iter().map(performance).collect(),
-                    languages: Default::default(),
+                    languages: group.languages.iter().cloned().collect(),
                     queues: group.queues.iter().cloned().collect(),
                     slots: group.slots,
                     load: BTreeMap::new(),
@@ -95,7 +104,6 @@ impl Centre {
                 staff.push(Staff { view, shifts });
             }
         }
-        Self { demands: scenario.demands.clone(), staff, scheduling: scenario.scheduling.clone() }
     }
 }
 
@@ -109,12 +117,32 @@ pub fn run(run: &Run<'_>, progress: &mut dyn FnMut(f64)) -> Result<Outcome, BadS
         let left = (arrivals.len() as u64).min(run.arrivals);
         let mut outcome = World::new(run, &centre, left).play(arrivals.into_iter().take(left as usize), progress);
         outcome.happened = Some(happened);
+        outcome.counterfactual = recorded::COUNTERFACTUAL;
         return Ok(outcome);
     }
     let centre = Centre::of(run.scenario);
     let customers = Customers::new(run.scenario, run.seed, run.arrivals, run.data)?;
     let left = customers.left();
     Ok(World::new(run, &centre, left).play(customers, progress))
+}
+
+/// Runs a tenant's own past again, under another policy or with other staff; `wanted` says which policy, seed and weights.
+pub fn replay(
+    wanted: &Run<'_>,
+    history: &History,
+    staffing: &Staffing,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Outcome, BadScenario> {
+    if history.waits.is_empty() {
+        return Err(BadScenario::Content("nobody waited for a person there".to_owned()));
+    }
+    let (centre, arrivals) = history.into_centre(staffing, wanted.seed);
+    let left = (arrivals.len() as u64).min(wanted.arrivals);
+    let world = World::new(wanted, &centre, left);
+    let mut outcome = world.play(arrivals.into_iter().take(left as usize), progress);
+    outcome.happened = Some(history.happened());
+    outcome.counterfactual = history::COUNTERFACTUAL;
+    Ok(outcome)
 }
 
 /// A moment in seconds, ordered.
@@ -219,10 +247,10 @@ impl<'a> World<'a> {
                 channel: String::new(),
                 priority: demand.priority,
                 required,
-                wished: Default::default(),
-                language: None,
+                wished: demand.wished.clone(),
+                language: demand.language.clone(),
                 preferred: None,
-                wanted: None,
+                wanted: demand.agent.clone(),
                 weight: demand.weight,
                 since_ms: 0,
                 excluded: BTreeMap::new(),
