@@ -8,6 +8,7 @@ use crate::{
     contact::Contact,
     conversation::Conversation,
     dispatch::{Dispatch, Floors},
+    faq::entry::Entry,
     journal::{Journal, subjects},
     runtime::{
         machine::Limits,
@@ -25,6 +26,7 @@ pub fn kinds() -> Kinds {
         KindOf::<Conversation>::boxed(),
         KindOf::<Contact>::boxed(),
         KindOf::<Agent>::boxed(),
+        KindOf::<Entry>::boxed(),
         KindOf::<Settings>::boxed(),
     ])
 }

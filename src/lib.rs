@@ -11,6 +11,7 @@
 //! - [`scheduler`]: who gets which conversation, pure, and a simulator of it; [`dispatch`]: its leaders, and what they
 //!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
+//! - [`faq`]: the knowledge base, what an answer is;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
 //!
@@ -25,6 +26,7 @@ pub mod contact;
 pub mod conversation;
 pub mod dispatch;
 pub mod engine;
+pub mod faq;
 pub mod journal;
 pub mod routing;
 pub mod runtime;

@@ -30,6 +30,11 @@ pub mod name {
     pub const QUEUES: &str = "queues";
     /// Why a conversation still waits, and why an agent does not get it: `{conversation, agent?}`.
     pub const WHY: &str = "why";
+    /// State of one knowledge-base entry, with its versions: `{id}`.
+    pub const ENTRY: &str = "entry";
+    /// Entries by status, category or language, or those with a version that waits for approval:
+    /// `{status?, waiting?, category?, language?, content?, after?, limit?}`; with `content`, what their newest versions say.
+    pub const ENTRIES: &str = "entries";
     /// One settings document with its earlier versions: `{document}`.
     pub const SETTINGS: &str = "settings";
     /// Names of a tenant's settings documents.

@@ -6,8 +6,11 @@
 mod asyncapi;
 
 use crate::{
-    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, contact, conversation, envelope::Command,
-    faq::FaqEvent, query::QueryResponse, routing, settings,
+    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, contact, conversation,
+    envelope::Command,
+    faq::{FaqCommand, FaqEvent},
+    query::QueryResponse,
+    routing, settings,
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         command::<conversation::ConversationCommand>(Conversation),
         command::<contact::ContactCommand>(Contact),
         command::<agent::AgentCommand>(Agent),
+        command::<FaqCommand>(Faq),
         command::<settings::SettingsCommand>(Settings),
         commit::<conversation::ConversationEvent>(Conversation),
         commit::<contact::ContactEvent>(Contact),

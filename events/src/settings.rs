@@ -161,6 +161,8 @@ pub struct Texts {
     pub queue_position: String,
     /// In its place while there is nothing to estimate the wait by. `{position}` stands for the place.
     pub queue_position_only: String,
+    /// Before the questions of which one may have been meant, which are numbered from 1.
+    pub which_question: String,
     /// When nobody had time.
     pub abandoned: String,
     /// Asks for a rating of 1 to 5.
@@ -181,6 +183,13 @@ pub struct BotSettings {
     /// Answers below this probability are not given, 0 to 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_confidence: f64,
+    /// Between this probability and `min_confidence` the customer is asked which of the likeliest questions was meant;
+    /// below it a person takes over, 0 to 1. From `min_confidence` on: nobody is ever asked.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_choice_confidence: f64,
+    /// How often in a row a customer is asked that, before a person takes over.
+    #[schemars(range(min = 0, max = 10))]
+    pub max_choice_rounds: u32,
     /// A message that contains one of these asks for a person.
     pub handoff_words: Vec<String>,
 }
@@ -339,6 +348,8 @@ impl Default for Texts {
             inactivity_closed: "We close this conversation for now. Write again whenever you like.".to_owned(),
             queue_position: String::new(),
             queue_position_only: String::new(),
+            which_question: "Which of these do you mean? Please answer with its number, or 0 for none of them."
+                .to_owned(),
             abandoned: "We are sorry: nobody is free at the moment. Please try again later.".to_owned(),
             satisfaction_request: "How did we do? Please answer with a number from 1 (bad) to 5 (very good)."
                 .to_owned(),
@@ -353,6 +364,8 @@ impl Default for BotSettings {
             enabled: true,
             answer_deadline_s: 3,
             min_confidence: 0.5,
+            min_choice_confidence: 0.2,
+            max_choice_rounds: 2,
             handoff_words: ["human", "real person", "agent", "representative", "人工", "转人工", "真人"]
                 .map(str::to_owned)
                 .to_vec(),

@@ -18,6 +18,7 @@ mod contact;
 mod diff;
 mod doctor;
 mod error;
+mod faq;
 mod list;
 mod nats;
 mod output;
@@ -130,6 +131,8 @@ enum Command {
     Contact(contact::Contact),
     #[command(subcommand)]
     Agent(agent::Agent),
+    #[command(subcommand)]
+    Faq(faq::Faq),
     Queue(queue::Queue),
     Why(why::Why),
     #[command(subcommand)]
@@ -235,6 +238,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Tenant(args) => args.run(session).await?,
         Command::Contact(args) => args.run(session).await?,
         Command::Agent(args) => args.run(session).await?,
+        Command::Faq(args) => args.run(session).await?,
         Command::Queue(args) => args.run(session).await?,
         Command::Why(args) => args.run(session).await?,
         Command::Channel(args) => args.run(session).await?,

@@ -6,12 +6,17 @@ use kefu_events::{
     agent::AgentCommand,
     contact::{ContactCommand, Identity},
     conversation::{ConversationEvent, Held},
+    faq::{FaqCommand, Feedback},
     key::{contact_key, token_of},
 };
 use serde_json::{Map, Value};
 
 pub(super) fn effects(commit: &Commit<ConversationEvent>) -> Vec<Effect> {
-    commit.events.iter().filter_map(|event| effect(commit, event)).collect()
+    let rated = commit.events.iter().flat_map(|event| match event {
+        ConversationEvent::AnswerRated { helpful, entries, .. } => feedback(commit, *helpful, entries),
+        _ => Vec::new(),
+    });
+    commit.events.iter().filter_map(|event| effect(commit, event)).chain(rated).collect()
 }
 
 fn effect(commit: &Commit<ConversationEvent>, event: &ConversationEvent) -> Option<Effect> {
@@ -82,6 +87,22 @@ fn see(commit: &Commit<ConversationEvent>, channel: &str, sender: &Sender, attri
         // Cannot fail: no map in it has keys other than strings.
         body: serde_json::to_value(command).unwrap_or_default(),
     }
+}
+
+/// Word to the entries that a rated answer rested on.
+fn feedback(commit: &Commit<ConversationEvent>, helpful: bool, entries: &[String]) -> Vec<Effect> {
+    let feedback = if helpful { Feedback::Helpful } else { Feedback::Unhelpful };
+    let command = |entry: &String| {
+        let conversation = Some(commit.key.clone());
+        let command = FaqCommand::GiveFeedback { v: V, feedback, conversation, entry_version: None };
+        Effect::Command {
+            aggregate: AggregateKind::Faq,
+            key: token_of(entry),
+            // Cannot fail: no map in it has keys other than strings.
+            body: serde_json::to_value(command).unwrap_or_default(),
+        }
+    };
+    entries.iter().map(command).collect()
 }
 
 fn closes(commit: &Commit<ConversationEvent>) -> bool {

@@ -2,10 +2,10 @@
 
 use super::{
     state::{
-        Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_GIVEN_UP,
-        MAX_KNOWN, MAX_KNOWN_CHARS, MAX_KNOWN_NAME_CHARS, MAX_LANGUAGE_CHARS, MAX_NAME_CHARS, MAX_QUESTION_CHARS,
-        MAX_RATEABLE_ANSWERS, MAX_SAID_CHARS, MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Session, State, Unasked,
-        Waiting, WantedRating,
+        Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_EARLIER,
+        MAX_EARLIER_CHARS, MAX_GIVEN_UP, MAX_KNOWN, MAX_KNOWN_CHARS, MAX_KNOWN_NAME_CHARS, MAX_LANGUAGE_CHARS,
+        MAX_NAME_CHARS, MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_RATED_ENTRIES, MAX_SAID_CHARS, MAX_UNASKED,
+        MAX_VALUE_CHARS, Offer, Phase, Rateable, Session, State, Unasked, Waiting, WantedRating,
     },
     words,
 };
@@ -43,7 +43,7 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
             state.rating = Some(WantedRating { session: *session, deadline: *deadline });
         }
         Event::SatisfactionRated { .. } => state.rating = None,
-        Event::AnswerRated { request, .. } => state.rateable.retain(|rateable| rateable != request),
+        Event::AnswerRated { request, .. } => state.rateable.retain(|rateable| rateable.request != *request),
         Event::Tagged { tags, .. } => state.tags.extend(tags.iter().cloned()),
         Event::Untagged { tags, .. } => state.tags.retain(|tag| !tags.contains(tag)),
         Event::OfferAccepted { agent, .. } => {
@@ -52,11 +52,12 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
                 evolve_session(session, commit.at, event);
             }
         }
-        Event::AnswerGiven { request, .. } => {
+        Event::AnswerGiven { request, sources, .. } => {
             if state.rateable.len() == MAX_RATEABLE_ANSWERS {
                 state.rateable.pop_front();
             }
-            state.rateable.push_back(request.clone());
+            let entries = sources.iter().take(MAX_RATED_ENTRIES).map(|source| source.entry.clone()).collect();
+            state.rateable.push_back(Rateable { request: request.clone(), entries });
             if let Some(session) = &mut state.session {
                 evolve_session(session, commit.at, event);
             }
@@ -76,6 +77,7 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
         | Event::InformationRequested { .. }
         | Event::InformationCollected { .. }
         | Event::AnswerRequested { .. }
+        | Event::ChoicesOffered { .. }
         | Event::AnswerGiven { .. }
         | Event::AnswerDeclined { .. }
         | Event::HandoffRequested { .. } => evolve_bot(session, event),
@@ -168,13 +170,30 @@ fn evolve_bot(session: &mut Session, event: &ConversationEvent) {
             let value = value.as_ref().map(|value| words::cut(value, MAX_VALUE_CHARS).to_owned());
             session.collected.insert(field.clone(), value);
         }
-        Event::AnswerRequested { request, message, deadline, .. } => {
-            bot.asked = Some(Asked { request: request.clone(), message: message.clone(), deadline: *deadline });
+        Event::AnswerRequested { request, question, message, deadline, choices, .. } => {
+            if bot.earlier.len() == MAX_EARLIER {
+                bot.earlier.pop_front();
+            }
+            bot.earlier.push_back(words::cut(question, MAX_EARLIER_CHARS).to_owned());
+            bot.choices.clear();
+            bot.asked = Some(Asked {
+                request: request.clone(),
+                question: question.clone(),
+                choices: choices.clone(),
+                message: message.clone(),
+                deadline: *deadline,
+            });
             bot.unasked.clear();
             session.awaited = None;
         }
+        Event::ChoicesOffered { choices, .. } => {
+            bot.asked = None;
+            bot.choices.clone_from(choices);
+            bot.choice_rounds += 1;
+        }
         Event::AnswerGiven { .. } => {
             bot.asked = None;
+            bot.choice_rounds = 0;
             bot.said.clear();
             for message in &bot.unasked {
                 say(&mut bot.said, &message.text);

@@ -126,7 +126,7 @@ pub struct Conversation;
 
 impl Aggregate for Conversation {
     const KIND: AggregateKind = AggregateKind::Conversation;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     const TAKES_MESSAGES: bool = true;
 
     type State = State;

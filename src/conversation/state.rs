@@ -2,7 +2,10 @@
 //!
 //! Everything that can grow has a bound, stated beside it, because a hundred thousand of these lie in memory at once.
 
-use kefu_events::{Sender, Timestamp, conversation::CloseReason};
+use kefu_events::{
+    Sender, Timestamp,
+    conversation::{AnswerChoice, CloseReason},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,6 +17,16 @@ pub const MAX_UNASKED: usize = 16;
 pub const MAX_QUESTION_CHARS: usize = 4_000;
 /// Answers that can still be rated: the last ones.
 pub const MAX_RATEABLE_ANSWERS: usize = 8;
+/// Earlier questions that a question is put with: what "and for children?" is about stands in the last two or three.
+pub const MAX_EARLIER: usize = 3;
+/// Characters that are kept of each.
+pub const MAX_EARLIER_CHARS: usize = 300;
+/// Entries that a customer is given to choose from.
+pub const MAX_CHOICES: usize = 5;
+/// Characters that the answer which one was meant may have.
+pub const MAX_CHOICE_CHARS: usize = 500;
+/// Sources of an answer that are remembered while it can be rated.
+pub const MAX_RATED_ENTRIES: usize = 5;
 /// Characters that are kept of what the customer said to the bot, for routing rules. Longer ones are cut, as questions are.
 pub const MAX_SAID_CHARS: usize = 2_000;
 /// Entries that are kept of what a channel knows beside a message, for routing rules: those that are a text, a number, or
@@ -73,7 +86,7 @@ pub struct State {
     pub closed: Option<Closed>,
     /// Requests whose answers can still be rated, oldest first.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
-    pub rateable: VecDeque<String>,
+    pub rateable: VecDeque<Rateable>,
     /// The rating that the customer has been asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<WantedRating>,
@@ -153,6 +166,15 @@ pub struct Bot {
     /// [`MAX_SAID_CHARS`].
     #[serde(skip_serializing_if = "String::is_empty")]
     pub said: String,
+    /// What was asked before: the last [`MAX_EARLIER`], of each [`MAX_EARLIER_CHARS`].
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub earlier: VecDeque<String>,
+    /// What the customer has been given to choose from, and has not answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<AnswerChoice>,
+    /// How often in a row that was.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub choice_rounds: u32,
     /// What the customer is being asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collecting: Option<Collecting>,
@@ -161,15 +183,35 @@ pub struct Bot {
     pub handoff: Option<Handoff>,
 }
 
+/// An answer that can still be rated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rateable {
+    /// The request that it answered.
+    pub request: String,
+    /// Ids of the entries that it rested on, at most [`MAX_RATED_ENTRIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<String>,
+}
+
 /// A question whose answer is awaited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     /// Names the request.
     pub request: String,
+    /// The question.
+    pub question: String,
+    /// What the customer was given to choose from just before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<AnswerChoice>,
     /// The last message that it is about.
     pub message: String,
     /// An answer after this moment is too late.
     pub deadline: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A message that has not been asked about.
@@ -334,7 +376,8 @@ impl State {
         self.bot().is_some_and(|bot| bot.handoff.is_some())
     }
 
-    pub(super) fn bot(&self) -> Option<&Bot> {
+    /// What the automatic part is doing, while it has the session.
+    pub fn bot(&self) -> Option<&Bot> {
         match self.phase() {
             Some(Phase::Bot(bot)) => Some(bot),
             _ => None,

@@ -9,18 +9,19 @@
 //! feed was too quick, and when the store was built anew; otherwise its feed keeps the floor true.
 //!
 //! - [`leader`]: one tenant, pure;
-//! - `leases`: which tenants this node leads;
 //! - this file: feeds, the clock, and sending.
 //!
 //! This folder may not know how a reservation becomes an offer, nor RocksDB, nor NATS.
 
 pub mod leader;
-mod leases;
 
 use crate::{
     aggregate::{Tracked, kind::to_json},
     journal::{Journal, JournalError, Outgoing},
-    runtime::metrics::METRICS,
+    runtime::{
+        leaders::{Keeper, Led},
+        metrics::METRICS,
+    },
     scheduler::{ConversationKey, Scheduling},
     settings,
     store::{ListChange, ListFeed, STAFF, Store, StoreError, WAITING, tenant_and_key},
@@ -35,7 +36,6 @@ use kefu_events::{
     settings::{SCHEDULING_DOCUMENT, Texts},
 };
 use leader::{Change, Leader, Order, Telling};
-use leases::{Keeper, Led};
 use rand::RngExt;
 use serde_json::Value;
 use std::{
@@ -97,7 +97,11 @@ impl Dispatch {
             led: led.clone(),
             stopped: stopped.clone(),
         };
-        let keeper = Keeper { journal, node, floors: floors.clone(), led };
+        let tenants = {
+            let floors = floors.clone();
+            move || floors.tenants()
+        };
+        let keeper = Keeper { journal, node, what: "scheduler", tenants, led };
         let tasks = [tokio::spawn(shell.run()), tokio::spawn(keeper.run(stopped))];
         Self { floors, stop, tasks }
     }

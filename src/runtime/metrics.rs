@@ -20,6 +20,7 @@ pub struct Metrics {
     pub takeovers: IntCounter,
     outcomes: IntCounterVec,
     scheduled: IntCounterVec,
+    answered: IntCounterVec,
     published: IntCounterVec,
     rejected: IntCounterVec,
 }
@@ -43,6 +44,12 @@ impl Metrics {
             scheduled: register_int_counter_vec!(
                 "kefu_reservations_total",
                 "Reservations that the scheduler asked for: sent, or not_sent because the bus was away",
+                &["outcome"]
+            )
+            .expect(ONCE),
+            answered: register_int_counter_vec!(
+                "kefu_answers_total",
+                "Questions of customers that were dealt with: answered, asked_back, declined",
                 &["outcome"]
             )
             .expect(ONCE),
@@ -75,6 +82,11 @@ impl Metrics {
     /// Counts a reservation that the scheduler asked for.
     pub fn scheduled(&self, sent: bool) {
         self.scheduled.with_label_values(&[if sent { "sent" } else { "not_sent" }]).inc();
+    }
+
+    /// Counts a customer's question that was dealt with.
+    pub fn answered(&self, outcome: &str) {
+        self.answered.with_label_values(&[outcome]).inc();
     }
 
     /// Counts one effect.

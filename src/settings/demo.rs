@@ -16,6 +16,8 @@ pub fn demo_settings() -> Value {
             "inactivity_closed": "We close this conversation for now. Write again whenever you like.",
             "queue_position": "You are number {position} in line; it takes about {minutes} min. 您排在第 {position} 位，预计等待约 {minutes} 分钟。",
             "queue_position_only": "You are number {position} in line. 您排在第 {position} 位。",
+            "which_question": "Which of these do you mean? Please answer with its number, or 0 for none of them. \
+                               您想问的是哪一个？请回复编号，都不是请回复 0。",
             "abandoned": "We are sorry: nobody is free at the moment. Please try again later.",
             "satisfaction_request": "How did we do? Please answer with a number from 1 (bad) to 5 (very good). \
                                      请用 1 到 5 为本次服务评分。",

@@ -134,6 +134,7 @@ fn texts(settings: &TenantSettings) -> Result<(), Refusal> {
         ("texts.inactivity_closed", &texts.inactivity_closed),
         ("texts.queue_position", &texts.queue_position),
         ("texts.queue_position_only", &texts.queue_position_only),
+        ("texts.which_question", &texts.which_question),
         ("texts.abandoned", &texts.abandoned),
         ("texts.satisfaction_request", &texts.satisfaction_request),
         ("texts.satisfaction_thanks", &texts.satisfaction_thanks),
@@ -151,6 +152,8 @@ fn out_of_hours(settings: &TenantSettings) -> Result<(), Refusal> {
 fn numbers(settings: &TenantSettings) -> Result<(), Refusal> {
     within("bot.answer_deadline_s", settings.bot.answer_deadline_s, 1..=600)?;
     within("bot.min_confidence", settings.bot.min_confidence, 0.0..=1.0)?;
+    within("bot.min_choice_confidence", settings.bot.min_choice_confidence, 0.0..=1.0)?;
+    within("bot.max_choice_rounds", settings.bot.max_choice_rounds, 0..=10)?;
     within("offer_timeout_s", settings.offer_timeout_s, 1..=DAY_S)?;
     within("wrap_up_s", settings.wrap_up_s, 0..=DAY_S)?;
     within("queue_abandon_s", settings.queue_abandon_s, 0..=MONTH_S)?;

@@ -3,12 +3,16 @@
 //! [`Kinds`](crate::aggregate::kind::Kinds) does the same for deciding. It also computes the effects of each commit,
 //! which cost more than all that is done here, and are of no use to a projector.
 
-use super::{AGENTS, CONTACTS, CONVERSATIONS, STAFF, WAITING, commit::AnyCommit, entries::Entries, keys};
+use super::{
+    AGENTS, ANSWERS, CONTACTS, CONVERSATIONS, ENTRIES, QUESTIONS, STAFF, WAITING, commit::AnyCommit, entries::Entries,
+    keys,
+};
 use crate::{
     agent::Agent,
     aggregate::{Aggregate, Cause, Tracked},
     contact::Contact,
     conversation::Conversation,
+    faq::entry::Entry,
     settings::Settings,
 };
 use kefu_events::{
@@ -64,10 +68,11 @@ impl Folds {
     /// All that kefu has, with their lists.
     pub fn all() -> Self {
         Self::new()
-            .with::<Conversation>(&[CONVERSATIONS, WAITING])
+            .with::<Conversation>(&[CONVERSATIONS, WAITING, QUESTIONS])
             .with::<Contact>(&[CONTACTS])
             .with::<Settings>(&[])
             .with::<Agent>(&[AGENTS, STAFF])
+            .with::<Entry>(&[ENTRIES, ANSWERS])
     }
 
     /// No kinds.

@@ -46,9 +46,9 @@ pub use error::StoreError;
 pub use feeds::{ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
-    AGENTS, AgentFilter, AgentSummary, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary, ConversationFilter,
-    ConversationSummary, HeldSlot, Page, PageError, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor,
-    tenant_and_key,
+    AGENTS, ANSWERS, AgentFilter, AgentSummary, ApprovedEntry, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary,
+    ConversationFilter, ConversationSummary, ENTRIES, EntryFilter, EntrySummary, HeldSlot, Page, PageError, QUESTIONS,
+    Question, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor, tenant_and_key,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};

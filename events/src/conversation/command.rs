@@ -1,6 +1,6 @@
 //! What may be asked of a conversation.
 
-use super::{AnswerSource, NoAnswerReason, RescindReason, Target};
+use super::{AnswerChoice, AnswerSource, NoAnswerReason, RescindReason, Target};
 use crate::{Content, Timestamp, V};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,19 @@ pub enum ConversationCommand {
         /// Probability of the best candidate, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confidence: Option<f64>,
+    },
+    /// From the answerer: which of these is meant?
+    OfferChoices {
+        /// Version of this command.
+        v: V<1>,
+        /// The request that it is about, from `answer_requested`.
+        request: String,
+        /// The question back, ready for the customer.
+        content: Content,
+        /// Calibrated probability that the first choice is right, 0 to 1.
+        confidence: f64,
+        /// The entries, the likeliest first; 2 to 5 of them.
+        choices: Vec<AnswerChoice>,
     },
     /// The customer says whether an answer helped.
     RateAnswer {

@@ -1,7 +1,8 @@
 //! What can have happened to a conversation.
 
 use super::{
-    AnswerSource, CloseReason, HandoffReason, Held, NoAnswerReason, ReceivedMessage, RescindReason, RuleError, Target,
+    AnswerChoice, AnswerSource, CloseReason, HandoffReason, Held, NoAnswerReason, ReceivedMessage, RescindReason,
+    RuleError, Target,
 };
 use crate::{
     Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, message::DeliveryState,
@@ -135,6 +136,24 @@ pub enum ConversationEvent {
         message: String,
         /// An answer after this moment is too late.
         deadline: Timestamp,
+        /// What was asked before in this part of the session, the earliest first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(extend("x-personal" = true))]
+        earlier: Vec<String>,
+        /// What the customer was given to choose from just before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        choices: Vec<AnswerChoice>,
+    },
+    /// In the place of an answer, the customer was asked which of these was meant.
+    ChoicesOffered {
+        /// Version of this event.
+        v: V<1>,
+        /// The request that led to it.
+        request: String,
+        /// Calibrated probability that the first one is right, 0 to 1.
+        confidence: f64,
+        /// The entries, the likeliest first.
+        choices: Vec<AnswerChoice>,
     },
     /// The answer came in time and was sure enough.
     AnswerGiven {
@@ -168,6 +187,9 @@ pub enum ConversationEvent {
         request: String,
         /// Whether it helped.
         helpful: bool,
+        /// Ids of the entries that the answer rested on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        entries: Vec<String>,
     },
     /// A person is wanted.
     HandoffRequested {

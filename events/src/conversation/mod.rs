@@ -125,6 +125,15 @@ pub struct AnswerSource {
     pub score: Option<f64>,
 }
 
+/// One entry that the customer may have meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerChoice {
+    /// Id of the entry.
+    pub entry: String,
+    /// Its question, as the customer was shown it.
+    pub question: String,
+}
+
 /// One message of a customer, as the conversation keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReceivedMessage {

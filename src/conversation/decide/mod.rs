@@ -60,7 +60,7 @@ fn may_ask(asker: ActorKind, command: &ConversationCommand) -> bool {
     use ActorKind::{Agent, Bot, Customer, Scheduler, System, Timer};
     use ConversationCommand as Command;
     let askers: &[ActorKind] = match command {
-        Command::GiveAnswer { .. } | Command::DeclineAnswer { .. } => &[Bot],
+        Command::GiveAnswer { .. } | Command::OfferChoices { .. } | Command::DeclineAnswer { .. } => &[Bot],
         Command::RateAnswer { .. } | Command::RateSatisfaction { .. } => &[Customer, Bot],
         Command::RequestHandoff { .. } => &[Bot, Agent],
         Command::Offer { .. } | Command::Rescind { .. } | Command::TellPosition { .. } => &[Scheduler],
@@ -92,6 +92,9 @@ fn carry_out(step: &mut Step, command: &ConversationCommand) -> Result<(), Refus
     match command {
         Command::GiveAnswer { request, content, confidence, sources, .. } => {
             answer::give(step, request, content, *confidence, sources)
+        }
+        Command::OfferChoices { request, content, confidence, choices, .. } => {
+            answer::offer_choices(step, request, content, *confidence, choices)
         }
         Command::DeclineAnswer { request, reason, confidence, .. } => {
             answer::decline(step, request, *reason, *confidence)

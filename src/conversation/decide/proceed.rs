@@ -79,7 +79,8 @@ fn ask(step: &mut Step) {
     let Some(message) = unasked.last().map(|last| last.id.clone()) else { return };
     let texts: Vec<&str> = unasked.iter().map(|message| message.text.as_str()).collect();
     let question = words::cut(&texts.join("\n"), MAX_QUESTION_CHARS).to_owned();
+    let (earlier, choices) = (bot.earlier.iter().cloned().collect(), bot.choices.clone());
     let request = step.new_id();
     let deadline = step.after(step.settings.bot.answer_deadline_s);
-    step.emit(ConversationEvent::AnswerRequested { v: V, request, question, message, deadline });
+    step.emit(ConversationEvent::AnswerRequested { v: V, request, question, message, deadline, earlier, choices });
 }

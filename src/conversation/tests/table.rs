@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 const TABLE: &[(&str, &str, &str, &str, &str)] = &[
     // The bot's part.
     ("give_answer", "asked", "bot system", "answer_given message_sent customer_awaited", "bot"),
+    ("offer_choices", "asked", "bot system", "choices_offered message_sent customer_awaited", "bot"),
     ("decline_answer", "asked", "bot system", "answer_declined handoff_requested message_sent queued", "queued"),
     ("timer:answer", "asked", "timer system", "answer_declined handoff_requested message_sent queued", "queued"),
     ("rate_answer", "idle", "customer bot system", "answer_rated", "="),
@@ -197,11 +198,15 @@ fn sample_reply() -> Value {
 /// A command of this type that would be right, if the situation were.
 fn sample(name: &str, world: &World) -> Value {
     let asked = world.state.bot().and_then(|bot| bot.asked.as_ref()).map_or("none", |asked| &asked.request);
-    let rateable = world.state.rateable.back().map_or("none", String::as_str);
+    let rateable = world.state.rateable.back().map_or("none", |rateable| &rateable.request);
     let mut fields = match name {
         "give_answer" => {
             json!({"request": asked, "confidence": 0.9, "content": {"kind": "text", "text": "On its way."}})
         }
+        "offer_choices" => json!({
+            "request": asked, "confidence": 0.3, "content": {"kind": "text", "text": "Which one?"},
+            "choices": [{"entry": "a", "question": "A?"}, {"entry": "b", "question": "B?"}],
+        }),
         "decline_answer" => json!({"request": asked, "reason": "failed"}),
         "rate_answer" => json!({"request": rateable, "helpful": true}),
         "offer" => json!({"agent": "ann"}),

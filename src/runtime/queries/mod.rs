@@ -9,9 +9,10 @@ use crate::{
     aggregate::Tracked,
     contact,
     dispatch::Floors,
+    faq::entry,
     scheduler::{ConversationKey, views::BadKey},
     settings,
-    store::{AgentFilter, ContactFilter, ConversationFilter, Page, PageError, Store, StoreError},
+    store::{AgentFilter, ContactFilter, ConversationFilter, EntryFilter, Page, PageError, Store, StoreError},
 };
 use kefu_events::{
     AggregateKind,
@@ -93,6 +94,26 @@ struct ManyAgents {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct OneEntry {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManyEntries {
+    status: Option<String>,
+    #[serde(default)]
+    waiting: bool,
+    category: Option<String>,
+    language: Option<String>,
+    #[serde(default)]
+    content: bool,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Why {
     conversation: String,
     agent: Option<String>,
@@ -161,6 +182,8 @@ impl Queries {
             name::CONTACTS => self.contacts(tenant, &read(parameters)?),
             name::AGENT => self.agent(tenant, &read(parameters)?),
             name::AGENTS => self.agents(tenant, &read(parameters)?),
+            name::ENTRY => self.entry(tenant, &read(parameters)?),
+            name::ENTRIES => self.entries(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),
             name::WHY => self.why(tenant, &read(parameters)?),
             name::SETTINGS => self.document(tenant, &read(parameters)?),
@@ -244,6 +267,35 @@ impl Queries {
             _ => return Err(invalid("agents are found by a status, by a queue, or by a skill")),
         };
         page(self.store.agents(tenant, filter, asked.after.as_deref(), limit(asked.limit)?))
+    }
+
+    fn entry(&self, tenant: &str, asked: &OneEntry) -> Result<Value, QueryError> {
+        let tracked: Tracked<entry::State> = self.tracked(tenant, AggregateKind::Faq, &asked.id)?;
+        // A command that went to a wrong id was refused there, and made no entry.
+        if !tracked.state.exists() {
+            return Err(not_found(AggregateKind::Faq, &asked.id));
+        }
+        let mut answer = to_value(&Shown::of(tenant, &asked.id, &tracked));
+        answer["status"] = tracked.state.status().as_str().into();
+        Ok(answer)
+    }
+
+    fn entries(&self, tenant: &str, asked: &ManyEntries) -> Result<Value, QueryError> {
+        let filter = match asked {
+            ManyEntries { status: None, waiting: false, category: None, language: None, .. } => EntryFilter::All,
+            ManyEntries { status: Some(status), waiting: false, category: None, language: None, .. } => {
+                EntryFilter::Status(status)
+            }
+            ManyEntries { status: None, waiting: true, category: None, language: None, .. } => EntryFilter::Waiting,
+            ManyEntries { status: None, waiting: false, category: Some(category), language: None, .. } => {
+                EntryFilter::Category(category)
+            }
+            ManyEntries { status: None, waiting: false, category: None, language: Some(language), .. } => {
+                EntryFilter::Language(language)
+            }
+            _ => return Err(invalid("entries are found by a status, a category or a language, or as waiting")),
+        };
+        page(self.store.entries(tenant, filter, asked.content, asked.after.as_deref(), limit(asked.limit)?))
     }
 
     fn queues(&self, tenant: &str, Nothing {}: &Nothing) -> Result<Value, QueryError> {

@@ -1,17 +1,23 @@
 //! The lists that kefu keeps, and how they are read in pages.
 //!
 //! Each list is a pure function from a state to the keys under which it is found; the store writes the differences.
-//! These are the only files of the store that know what a conversation, a contact or an agent is.
+//! These are the only files of the store that know what a conversation, a contact, an agent or a knowledge-base entry is.
 
 mod agents;
+mod answers;
 mod contacts;
 mod conversations;
+mod entries;
+mod questions;
 mod staff;
 mod waiting;
 
 pub use agents::{AGENTS, AgentFilter, AgentSummary};
+pub use answers::{ANSWERS, ApprovedEntry};
 pub use contacts::{CONTACTS, ContactFilter, ContactSummary};
 pub use conversations::{CONVERSATIONS, ConversationFilter, ConversationSummary};
+pub use entries::{ENTRIES, EntryFilter, EntrySummary};
+pub use questions::{QUESTIONS, Question};
 pub use staff::{HeldSlot, STAFF, StaffEntry};
 pub use waiting::{WAITING, WaitingEntry};
 

@@ -1,6 +1,8 @@
-//! Which tenants this node leads: the leases, kept by a task of its own, so that no decision waits for them.
+//! Which tenants this node leads in something: the leases, kept by a task of its own, so that no work waits for them.
+//!
+//! For each tenant one node leads: the one that the tenant falls to by the same hashing as partitions. A lease saves work,
+//! nothing more: whatever a leader does must be harmless when two do it.
 
-use super::Floors;
 use crate::{
     journal::{Journal, Lease},
     runtime::node::falls_to,
@@ -13,14 +15,16 @@ use tokio::sync::watch;
 
 /// The tenants that this node leads now.
 #[derive(Clone, Default)]
-pub(super) struct Led(Arc<Mutex<BTreeMap<String, Lease>>>);
+pub struct Led(Arc<Mutex<BTreeMap<String, Lease>>>);
 
 impl Led {
-    pub(super) fn has(&self, tenant: &str) -> bool {
+    /// Whether this one is among them.
+    pub fn has(&self, tenant: &str) -> bool {
         self.lock().contains_key(tenant)
     }
 
-    pub(super) fn tenants(&self) -> Vec<String> {
+    /// All of them.
+    pub fn tenants(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }
 
@@ -31,17 +35,22 @@ impl Led {
 }
 
 /// Keeps them.
-pub(super) struct Keeper<J> {
+pub struct Keeper<J, T> {
+    /// Where the leases are.
     pub journal: J,
     /// The node's name.
     pub node: String,
-    pub floors: Floors,
+    /// What is led: leases are called `<what>-<tenant>`.
+    pub what: &'static str,
+    /// The tenants that somebody must lead.
+    pub tenants: T,
+    /// Where it is told which this node leads.
     pub led: Led,
 }
 
-impl<J: Journal> Keeper<J> {
+impl<J: Journal, T: Fn() -> Vec<String> + Send + Sync> Keeper<J, T> {
     /// Until it is told to stop; then the leases are given up.
-    pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
+    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
         let mut period = tokio::time::interval(self.journal.lease_ttl() / 4);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -63,22 +72,22 @@ impl<J: Journal> Keeper<J> {
         let leases = match self.journal.leases().await {
             Ok(leases) => leases,
             Err(error) => {
-                tracing::debug!(%error, "the scheduler's leases are kept later");
+                tracing::debug!(%error, what = self.what, "leases are kept later");
                 return;
             }
         };
         let nodes: Vec<&str> = leases.keys().filter_map(|name| name.strip_prefix("node-")).collect();
-        for tenant in self.floors.tenants() {
+        for tenant in (self.tenants)() {
             let mine = falls_to(&nodes, &tenant) == Some(self.node.as_str());
             let held = self.led.lock().get(&tenant).cloned();
             let kept = match (held, mine) {
                 (Some(lease), true) => self.journal.renew(&lease).await,
                 (Some(lease), false) => self.journal.release(&lease).await.map(|()| None),
-                (None, true) => self.journal.acquire(&format!("scheduler-{tenant}"), &self.node).await,
+                (None, true) => self.journal.acquire(&format!("{}-{tenant}", self.what), &self.node).await,
                 (None, false) => continue,
             };
             let kept = kept.unwrap_or_else(|error| {
-                tracing::debug!(%error, tenant, "a lease of the scheduler is kept later");
+                tracing::debug!(%error, tenant, what = self.what, "a lease is kept later");
                 None
             });
             match kept {

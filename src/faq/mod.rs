@@ -1,0 +1,11 @@
+//! The knowledge base: what an answer is, who approved it, and which one a question gets.
+//!
+//! - [`entry`]: the FAQ entry, an aggregate: drafts, approval, versions, feedback; pure.
+//! - [`answer`]: what a customer gets to a question, given what was found; pure;
+//! - [`files`]: entries in JSON Lines, CSV and spreadsheets;
+//!
+//! This folder may not know NATS, RocksDB or how a vector is made.
+
+pub mod answer;
+pub mod entry;
+pub mod files;
