@@ -9,6 +9,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/kefu
 [[ $CARGO_TARGET_DIR == /* ]] || CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
 export KEFU_NATS_SERVER=${KEFU_NATS_SERVER:-$TOOLS/bin/nats-server}
 export KEFU_TEST_PYTHON=${KEFU_TEST_PYTHON:-$TOOLS/venv/bin/python}
+export KEFU_MODELS=${KEFU_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/kefu/models}
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 # Measured: 37 CPU minutes from nothing to the tests' start, 30 of them RocksDB; 343 object files of C++.

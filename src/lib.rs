@@ -11,6 +11,7 @@
 //! - [`scheduler`]: who gets which conversation, pure, and a simulator of it; [`dispatch`]: its leaders, and what they
 //!   ask of agents;
 //! - [`journal`]: the bus; [`store`]: what a node remembers of it;
+//! - [`search`]: what is near in words and meaning; [`http`]: how servers of others are asked;
 //! - [`faq`]: the knowledge base, what an answer is;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
@@ -27,6 +28,7 @@ pub mod conversation;
 pub mod dispatch;
 pub mod engine;
 pub mod faq;
+pub mod http;
 pub mod journal;
 pub mod routing;
 pub mod runtime;

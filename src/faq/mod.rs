@@ -2,10 +2,12 @@
 //!
 //! - [`entry`]: the FAQ entry, an aggregate: drafts, approval, versions, feedback; pure.
 //! - [`answer`]: what a customer gets to a question, given what was found; pure;
+//! - [`eval`]: how good the answers would be, on files of questions;
 //! - [`files`]: entries in JSON Lines, CSV and spreadsheets;
 //!
 //! This folder may not know NATS, RocksDB or how a vector is made.
 
 pub mod answer;
 pub mod entry;
+pub mod eval;
 pub mod files;
