@@ -2,6 +2,7 @@
 //!
 //! - [`entry`]: the FAQ entry, an aggregate: drafts, approval, versions, feedback; pure.
 //! - [`answer`]: what a customer gets to a question, given what was found; pure;
+//! - [`eval`]: how good the answers would be, on files of questions;
 //! - [`files`]: entries in JSON Lines, CSV and spreadsheets;
 //! - [`llm`]: answers that a language model words from entries, checked against them; off by default.
 //!
@@ -10,5 +11,6 @@
 
 pub mod answer;
 pub mod entry;
+pub mod eval;
 pub mod files;
 pub mod llm;

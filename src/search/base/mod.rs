@@ -18,6 +18,8 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use learning::OutOfScope;
+
 use self::{
     journal::Line,
     snapshot::{Known, Slot, Snapshot},
@@ -310,6 +312,7 @@ impl Base {
         let graph = graph.map(Arc::new);
         let vectors = rows.clone().map(|rows| Vectors::new(rows, graph));
         let mut snapshot = Snapshot {
+            answers: answers(&state.known),
             slots: Arc::new(state.slots),
             entries: Arc::new(state.known),
             searcher: texts.searcher(),
@@ -436,6 +439,7 @@ impl Base {
         last.keys().for_each(|id| drop(self.entries.remove(id)));
         self.entries.extend(puts.into_iter().map(|(id, number, entry, _)| (id, (number, entry))));
         let mut snapshot = Snapshot {
+            answers: answers(&known),
             slots: Arc::new(slots),
             entries: Arc::new(known),
             searcher: self.texts.searcher(),
@@ -571,6 +575,10 @@ fn pieces(entry: &EntryText, first: u32) -> impl Iterator<Item = (u32, Part, &st
     (first..)
         .zip(questions.chain(answer.map(|text| (Part::Answer, text))))
         .map(|(slot, (part, text))| (slot, part, text))
+}
+
+fn answers(known: &[Option<Known>]) -> usize {
+    known.iter().flatten().filter(|known| known.answer.is_some()).count()
 }
 
 fn commit(line: &Line) -> Option<(u64, u32)> {

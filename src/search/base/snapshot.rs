@@ -47,6 +47,8 @@ pub(super) struct Trained {
 pub(super) struct Snapshot {
     pub slots: Arc<Vec<Slot>>,
     pub entries: Arc<Vec<Option<Known>>>,
+    /// How many answers there are.
+    pub answers: usize,
     pub searcher: Searcher,
     pub vectors: Option<Vectors>,
     pub trained: Option<Arc<Trained>>,
@@ -194,12 +196,24 @@ impl Snapshot {
             let near = vectors.search(vector, NEAREST, |slot| self.is_live(slot, Part::Question));
             let mut units: Vec<f32> = near.iter().map(|(_, cosine)| self.question_spread.units(*cosine)).collect();
             (signs.nearest, signs.nearest_five) = train::nearest(&mut units);
-            let answers = vectors.search(vector, NEAREST_ANSWERS, |slot| self.is_live(slot, Part::Answer));
+            let answers = self.near_answers(vectors, vector);
             for entry in near.iter().chain(&answers).filter_map(|(slot, _)| self.entry_of(*slot)) {
                 found.entry(entry).or_default();
             }
         }
         Ok((found, signs))
+    }
+
+    /// Where few of the pieces are answers, a graph would be searched in vain for long: they are compared one by one.
+    fn near_answers(&self, vectors: &Vectors, vector: &[f32]) -> Vec<(u32, f32)> {
+        let is_answer = |slot| self.is_live(slot, Part::Answer);
+        if self.answers == 0 {
+            Vec::new()
+        } else if self.answers * 4 < self.slots.len() {
+            vectors.rows().nearest(vector, NEAREST_ANSWERS, 0, is_answer)
+        } else {
+            vectors.search(vector, NEAREST_ANSWERS, is_answer)
+        }
     }
 
     /// Compares a question with all that an entry says.
