@@ -28,7 +28,7 @@ use super::{
     embed::{EmbedError, ModelIdentity, Role},
     lexical::{Change as Write, IndexError, Part, TextIndex},
     rank::{Evidence, Spread, train::Report},
-    text::{Analyzer, Language},
+    text::Analyzer,
     vectors::{Graph, Rows, RowsError, Vectors},
 };
 use arc_swap::ArcSwap;
