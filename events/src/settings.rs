@@ -190,6 +190,9 @@ pub struct BotSettings {
     /// How often in a row a customer is asked that, before a person takes over.
     #[schemars(range(min = 0, max = 10))]
     pub max_choice_rounds: u32,
+    /// Whether answers are worded by the language model of this installation, if it has one: from the entries that were found,
+    /// checked against them, and the plain entry where the model fails. What customers ask then leaves for that model.
+    pub generated_answers: bool,
     /// A message that contains one of these asks for a person.
     pub handoff_words: Vec<String>,
 }
@@ -366,6 +369,7 @@ impl Default for BotSettings {
             min_confidence: 0.5,
             min_choice_confidence: 0.2,
             max_choice_rounds: 2,
+            generated_answers: false,
             handoff_words: ["human", "real person", "agent", "representative", "人工", "转人工", "真人"]
                 .map(str::to_owned)
                 .to_vec(),

@@ -1,9 +1,15 @@
 //! Questions with their answers: for customers who wait, and for whoever asks by a query.
 
-use super::library::{Library, Shown as Base};
+use super::{
+    library::{Library, Shown as Base},
+    writers::Writers,
+};
 use crate::{
     aggregate::kind::to_json,
-    faq::answer::{self, Asker, Candidate, Choice, Reply},
+    faq::{
+        answer::{self, Asker, Candidate, Choice, Reply},
+        llm::{self, LlmOutcome, SourceEntry, Speaker, Turn},
+    },
     journal::{Journal, Outgoing},
     runtime::{leaders::Led, metrics::METRICS},
     search::{
@@ -45,6 +51,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Desk {
     store: Store,
     library: Library,
+    writers: Option<Writers>,
 }
 
 /// What is answered to a query: what a customer would get, and how it was found.
@@ -104,8 +111,8 @@ type Place = (String, String);
 
 impl Desk {
     /// Answers out of these.
-    pub fn new(store: Store, library: Library) -> Self {
-        Self { store, library }
+    pub fn new(store: Store, library: Library, writers: Option<Writers>) -> Self {
+        Self { store, library, writers }
     }
 
     /// The tenants' bases.
@@ -294,11 +301,59 @@ impl Desk {
             Choice::NoneOfThem => return Ok(Reply::Decline { reason: NoAnswerReason::NotConfident, confidence: None }),
             Choice::Other => {}
         }
-        let left = question.deadline.as_millis() - now().as_millis();
-        let patience = Duration::from_millis(left.max(0) as u64).saturating_sub(MARGIN);
+        let patience = patience_until(question.deadline);
         let language = question.language.as_deref();
         let found = self.find(tenant, base, &question.question, &question.earlier, language, patience).await?;
-        Ok(decide(&found, &asker, question.choice_rounds, &settings))
+        let reply = decide(&found, &asker, question.choice_rounds, &settings);
+        Ok(self.worded(tenant, question, &found, &asker, &settings, reply).await)
+    }
+
+    /// An answer in the words of the language model, where the tenant wants that and the model is in time; else as it is.
+    async fn worded(
+        &self,
+        tenant: &str,
+        question: &Question,
+        found: &Found,
+        asker: &Asker<'_>,
+        settings: &TenantSettings,
+        reply: Reply,
+    ) -> Reply {
+        let (Some(writers), Reply::Answer { confidence, .. }) = (&self.writers, &reply) else { return reply };
+        if !settings.bot.generated_answers {
+            return reply;
+        }
+        let Some(llm) = writers.of(tenant) else { return reply };
+        let confidence = *confidence;
+        let now = now();
+        let usable = found.entries.iter().filter(|(_, _, entry)| answer::is_answer(&entry.content, now));
+        let sources: Vec<SourceEntry> = usable
+            .filter_map(|(id, _, entry)| {
+                let answer = answer::text_for(&entry.content, asker).ok()?;
+                let question = entry.content.question.clone();
+                Some(SourceEntry { id: id.clone(), version: entry.entry_version, question, answer })
+            })
+            .collect();
+        let context: Vec<Turn<'_>> =
+            question.earlier.iter().map(|text| Turn { speaker: Speaker::Customer, text }).collect();
+        let names: Vec<&str> = asker.customer_name.into_iter().collect();
+        let asked = llm::Question { text: &question.question, context: &context, names: &names };
+        let patience = patience_until(question.deadline);
+        match tokio::time::timeout(patience, llm.answer(&asked, &sources, now)).await {
+            Ok(LlmOutcome::Answered { text, sources, .. }) => {
+                let score =
+                    |entry: &str| found.entries.iter().find(|(id, _, _)| id == entry).map(|(_, score, _)| *score);
+                let source = |source: llm::SourceRef| AnswerSource {
+                    score: score(&source.id),
+                    entry: source.id,
+                    entry_version: Some(source.version),
+                };
+                Reply::Answer { text, confidence, sources: sources.into_iter().map(source).collect() }
+            }
+            outcome => {
+                tracing::debug!(?outcome, tenant, "the language model gave no answer; the entry is given as it is");
+                reply
+            }
+        }
     }
 
     /// Entries that may be meant, by meaning where a model answers in time, else by words alone.
@@ -403,6 +458,12 @@ fn command(tenant: &str, key: &str, node: &str, request: &str, reply: Reply) -> 
     let payload = Bytes::from(to_json(&Command { header, body }));
     let source = ActorKind::Bot.as_str().to_owned();
     Outgoing::Command { tenant: tenant.to_owned(), source, key: key.to_owned(), id, payload }
+}
+
+/// How long may be waited for a model, so that the answer is still in time.
+fn patience_until(deadline: Timestamp) -> Duration {
+    let left = deadline.as_millis() - now().as_millis();
+    Duration::from_millis(left.max(0) as u64).saturating_sub(MARGIN)
 }
 
 fn now() -> Timestamp {

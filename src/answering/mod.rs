@@ -8,7 +8,8 @@
 //! base needs no place in the log: at the start it is compared with the list, entry by entry and version by version. A base
 //! that cannot be read is deleted and built anew.
 //!
-//! - `library`: the bases, and what changes them; `models`: which model is for whom;
+//! - `library`: the bases, and what changes them; `models`: which model is for whom; `writers`: who words
+//!   answers;
 //! - `desk`: questions with their answers, for customers and for queries;
 //! - this file: what runs, and how it is stopped.
 //!
@@ -18,12 +19,16 @@
 mod desk;
 mod library;
 mod models;
+mod writers;
 
 pub use desk::{Answered, Desk};
 pub use library::{BaseStatus, Library, Shown as ShownBase};
 pub use models::{DEFAULT_MODEL, ENGLISH_MODEL, Models, NO_MODEL};
+pub use writers::Writers;
 
 use crate::{
+    faq::llm::LlmSettings,
+    http::{Fault, KeyError},
     journal::Journal,
     runtime::leaders::{Keeper, Led},
     search::embed::EmbedError,
@@ -41,6 +46,8 @@ pub struct AnsweringOptions {
     pub models: PathBuf,
     /// Name of the model, that is of its folder; [`NO_MODEL`]: words alone; `None`: [`DEFAULT_MODEL`] where it is there.
     pub model: Option<String>,
+    /// The language model that words answers; `None`: answers are given as their entries say them.
+    pub llm: Option<LlmSettings>,
 }
 
 /// Why no model can be used.
@@ -49,6 +56,12 @@ pub enum ModelError {
     /// Its files cannot be used.
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    /// The language model's key cannot be read.
+    #[error("the language model: {0}")]
+    Llm(#[from] KeyError),
+    /// Requests to it cannot be made.
+    #[error("the language model: {0}")]
+    Http(#[from] Fault),
     /// Its threads cannot be started.
     #[error("threads cannot be started: {0}")]
     Threads(#[from] std::io::Error),
@@ -75,7 +88,11 @@ impl Answering {
         let library = Library::new(options.dir.clone(), Models::open(options)?);
         let (stop, stopped) = watch::channel(false);
         let led = Led::default();
-        let desk = Desk::new(store.clone(), library.clone());
+        let llm = match &options.llm {
+            Some(settings) if settings.enabled => Some(Writers::new(settings.clone())?),
+            _ => None,
+        };
+        let desk = Desk::new(store.clone(), library.clone(), llm);
         let tenants = {
             let library = library.clone();
             move || library.tenants()

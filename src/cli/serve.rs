@@ -17,6 +17,7 @@ use crate::{
     bridge::{Bridge, BridgeOptions, Probe, Report},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
+    faq::llm::LlmSettings,
     journal::{
         ConnectOptions, Connection, Journal, NatsJournal, StreamOptions,
         server::{DataLock, ManagedServer, Port, RunFile, ServerOptions},
@@ -104,6 +105,9 @@ pub struct Serve {
     /// Where the models' folders are [env: KEFU_MODELS] [default: kefu/models in the cache directory]
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
+    /// TOML file about a language model that words answers, see the README [env: KEFU_LLM]
+    #[arg(long, value_name = "FILE")]
+    llm: Option<String>,
     /// Leave the tenant `demo` out of a fresh data directory [env: KEFU_DEMO=false]
     #[arg(long)]
     no_demo: bool,
@@ -125,6 +129,7 @@ impl Serve {
             (keys::MAX_PENDING, "--max-pending", &self.max_pending),
             (keys::MODEL, "--model", &self.model),
             (keys::MODELS, "--models", &self.models),
+            (keys::LLM, "--llm", &self.llm),
         ] {
             flags.extend(value.clone().map(|value| Flag { key, flag, value }));
         }
@@ -406,8 +411,20 @@ async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, 
     options.archive_dir = Some(config.data.join("archive"));
     options.answering.model.clone_from(&config.model);
     options.answering.models.clone_from(&config.models);
+    options.answering.llm = config.llm.as_deref().map(llm_settings).transpose()?;
     // Opening the store reads indexes from disk; nothing else is waiting for this thread yet.
     Engine::start(options).map_err(|error| CliError::failure(format!("the engine cannot be started: {error}")))
+}
+
+/// The settings of the language model in a file.
+fn llm_settings(path: &Path) -> Result<LlmSettings, CliError> {
+    let wrong = |what: String| CliError::new(Exit::Usage, "configuration", format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let settings: LlmSettings = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    match settings.problems() {
+        problems if problems.is_empty() => Ok(settings),
+        problems => Err(wrong(problems.join("; "))),
+    }
 }
 
 /// What HTTP and the query `status` ask. It looks at what is there, and never waits for it.

@@ -36,6 +36,8 @@ pub const MAX_ACTIVE: &str = "limits.max_active";
 pub const MAX_PENDING: &str = "limits.max_pending";
 /// The model of questions.
 pub const MODEL: &str = "answers.model";
+/// The language model that words answers.
+pub const LLM: &str = "answers.llm";
 /// Where models are.
 pub const MODELS: &str = "answers.models";
 /// Which lines are logged.
@@ -92,6 +94,7 @@ pub const KEYS: &[Key] = &[
         "model for questions (multilingual-e5-small-q4 where it is there); none: words alone",
     ),
     key(MODELS, "KEFU_MODELS", None, "directory of the models (kefu/models in the cache directory)"),
+    key(LLM, "KEFU_LLM", None, "TOML file that says which language model words answers; none: none does"),
     key(LOG_LEVEL, "KEFU_LOG", None, "which lines are logged: error, warn, info, debug, trace, or a tracing filter"),
     key(LOG_FORMAT, "KEFU_LOG_FORMAT", Some("human"), "how they look: human or json"),
 ];

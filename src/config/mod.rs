@@ -114,6 +114,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The model of questions; `None`: the default one, where it is there.
     pub model: Option<String>,
+    /// The file about the language model that words answers.
+    pub llm: Option<PathBuf>,
     /// Where models are.
     pub models: PathBuf,
     /// Whether a fresh data directory gets the tenant `demo`.
@@ -159,6 +161,7 @@ impl Config {
             log_level: text(keys::LOG_LEVEL),
             log_format: layers.parse(keys::LOG_FORMAT, units::log_format)?.unwrap_or(LogFormat::Human),
             model: text(keys::MODEL),
+            llm: path(keys::LLM),
             // Without a home there is no cache; a folder that does not exist has no model, which is said then.
             models: path(keys::MODELS)
                 .or_else(|| dirs::cache_dir().map(|cache| cache.join("kefu").join("models")))

@@ -43,7 +43,7 @@ impl Fixture {
             (AggregateKind::Settings, KindOf::<Settings>::boxed()),
             (AggregateKind::Agent, KindOf::<Agent>::boxed()),
         ];
-        let desk = Desk::new(store.clone(), Library::new(dir.path().join("search"), Models::default()));
+        let desk = Desk::new(store.clone(), Library::new(dir.path().join("search"), Models::default()), None);
         let queries =
             Queries::new(store, shown, Floors::default(), desk, Archive::default(), || json!({"name": "test"}));
         Self { queries, progress, writer, kinds: kinds.into(), cells: HashMap::new(), seq: 0, _dir: dir }
