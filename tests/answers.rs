@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // A test may panic, and uses the part of its support that it needs.
 
+#[path = "support/http.rs"]
+mod http;
 #[path = "support/nats.rs"]
 mod nats;
 
@@ -11,7 +13,10 @@ use futures::{StreamExt, stream::BoxStream};
 use kefu::{
     answering::{Answered, DEFAULT_MODEL},
     engine::{Engine, EngineOptions},
-    faq::entry::{EntryStatus, State},
+    faq::{
+        entry::{EntryStatus, State},
+        llm::LlmSettings,
+    },
     journal::{Journal, JournalError, NatsJournal, OutboxRecord, OutboxStart, Outgoing},
 };
 use kefu_events::{AggregateKind, Outbound, key::conversation_key};
@@ -31,19 +36,20 @@ struct Desk {
     journal: NatsJournal,
     engine: Option<Engine>,
     model: Option<String>,
+    llm: Option<LlmSettings>,
     asked: u32,
 }
 
 impl Desk {
     /// An engine without a model, with the tenant's settings laid over what the tests need.
     async fn open(settings: Value) -> Self {
-        Self::with_model(settings, None).await
+        Self::with(settings, None, None).await
     }
 
-    async fn with_model(settings: Value, model: Option<&str>) -> Self {
+    async fn with(settings: Value, model: Option<&str>, llm: Option<LlmSettings>) -> Self {
         let server = nats::TestServer::start().await;
         let journal = server.journal().await;
-        let mut desk = Self { server, journal, engine: None, model: model.map(str::to_owned), asked: 0 };
+        let mut desk = Self { server, journal, engine: None, model: model.map(str::to_owned), llm, asked: 0 };
         desk.start();
         // A machine that compiles beside the tests takes its time.
         let mut value = json!({"texts": {"welcome": ""}, "bot": {"answer_deadline_s": 60}});
@@ -60,6 +66,7 @@ impl Desk {
         let journal = self.journal.clone();
         let store = self.server.data.path().join("store");
         let mut options = EngineOptions::new(journal.clone(), journal.subjects().clone(), journal.partitions(), store);
+        options.answering.llm.clone_from(&self.llm);
         if let Some(model) = &self.model {
             options.answering.model = Some(model.clone());
             options.answering.models = models().unwrap();
@@ -274,7 +281,7 @@ async fn a_question_in_other_words_and_another_language_is_found_by_its_meaning(
         eprintln!("SKIPPED: there is no model; `scripts/models` fetches it");
         return;
     }
-    let mut desk = Desk::with_model(json!({}), Some(DEFAULT_MODEL)).await;
+    let mut desk = Desk::with(json!({}), Some(DEFAULT_MODEL), None).await;
     desk.approved("returns", "How can I return my shoes?", "Within 14 days.").await;
     desk.approved("opening", "When are you open?", "From nine to five.").await;
     desk.approved("password", "I forgot my password", "Reset it on the login page.").await;
@@ -284,5 +291,37 @@ async fn a_question_in_other_words_and_another_language_is_found_by_its_meaning(
         };
         desk.until(question, "found by its meaning", found).await;
     }
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_language_model_words_the_answer_and_where_it_invents_the_entry_is_given_as_it_is() {
+    let server = http::Server::start(|number, request| {
+        let rules = request.body["messages"][0]["content"].as_str().unwrap();
+        let tag: String =
+            rules.split("NO-ANSWER-").nth(1).unwrap().chars().take_while(|c| c.is_alphanumeric()).collect();
+        let text = match number {
+            0 => format!("You can return shoes within 14 days. [{tag}-1]"),
+            _ => format!("You can return shoes within 90 days. [{tag}-1]"),
+        };
+        let choice = json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"});
+        let body = json!({"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}});
+        http::Reply::Whole(200, "content-type: application/json\r\n", body.to_string())
+    })
+    .await;
+    let llm = json!({"enabled": true, "url": server.url, "model": "small", "stream": false,
+        "limits": {"timeout_ms": 30_000}});
+    let bot = json!({"bot": {"min_confidence": 0.01, "generated_answers": true}});
+    let mut desk = Desk::with(bot, None, Some(serde_json::from_value(llm).unwrap())).await;
+    let mut replies = Replies(desk.journal.outbox("demo", Some("web"), OutboxStart::After(0)).await.unwrap());
+    let plain = "Shoes can be returned: within 14 days, in their box.";
+    desk.approved("returns", "How can I return my shoes?", plain).await;
+    desk.until("return shoes", "found", |answered| answered.is_some()).await;
+    desk.says("alice", "1", "my number is 13812345678, how do I return shoes?").await;
+    assert_eq!(replies.next().await, "You can return shoes within 14 days.");
+    desk.says("bob", "1", "how do I return shoes?").await;
+    assert_eq!(replies.next().await, plain, "no source says 90 days");
+    let sent = server.requests().iter().map(|request| request.body.to_string()).collect::<String>();
+    assert!(!sent.contains("13812345678"), "personal data are replaced before anything leaves");
     desk.stop().await;
 }

@@ -196,31 +196,31 @@ impl Desk {
         self.store.questions(|tenant, key, question| {
             waiting.insert((tenant.to_owned(), key.to_owned()), Waiting { question, under_way: false });
         })?;
-        // Those that nothing is done about yet; so that not all are looked at again and again.
-        let mut idle: Vec<Place> = waiting.keys().cloned().collect();
+        // Those to be looked at now; and those for which nothing can be done now, which are looked at again now and then: there
+        // are thousands of them where a tenant answers elsewhere.
+        let mut fresh: Vec<Place> = waiting.keys().cloned().collect();
+        let mut idle: Vec<Place> = Vec::new();
         let mut work: FuturesUnordered<BoxFuture<'_, (Place, String, bool)>> = FuturesUnordered::new();
         let mut period = tokio::time::interval(LOOK);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let mut later = Vec::new();
-            for place in idle.drain(..) {
+            for place in fresh.drain(..) {
                 let Some(asked) = waiting.get_mut(&place).filter(|asked| !asked.under_way) else { continue };
                 if asked.question.deadline < now() {
                     continue;
                 }
                 let base = self.library.shown(&place.0).filter(|_| led.has(&place.0) && work.len() < UNDER_WAY);
                 let Some(base) = base else {
-                    later.push(place);
+                    idle.push(place);
                     continue;
                 };
                 asked.under_way = true;
                 let question = asked.question.clone();
                 work.push(self.answer(journal, node, place, question, base).boxed());
             }
-            idle = later;
             tokio::select! {
                 _ = stopped.changed() => return Ok(true),
-                _ = period.tick() => {}
+                _ = period.tick() => fresh.append(&mut idle),
                 Some((place, request, done)) = work.next(), if !work.is_empty() => {
                     // What could not be sent is tried again until its deadline.
                     let same = |asked: &&mut Waiting| asked.question.request == request;
@@ -241,7 +241,7 @@ impl Desk {
                         let known = waiting.get(&place);
                         if known.is_none_or(|known| known.question.request != question.request) {
                             waiting.insert(place.clone(), Waiting { question, under_way: false });
-                            idle.push(place);
+                            fresh.push(place);
                         }
                     },
                     Err(RecvError::Closed | RecvError::Lagged(_)) => return Ok(false),
