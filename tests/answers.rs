@@ -325,3 +325,20 @@ async fn a_language_model_words_the_answer_and_where_it_invents_the_entry_is_giv
     assert!(!sent.contains("13812345678"), "personal data are replaced before anything leaves");
     desk.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_100_kb_and_hostile_text_are_dealt_with_like_any_other() {
+    let mut desk = Desk::open(json!({"bot": {"min_confidence": 0.01}})).await;
+    let mut replies = Replies(desk.journal.outbox("demo", Some("web"), OutboxStart::After(0)).await.unwrap());
+    let hostile = "<script>alert(1)</script> \u{202e}\u{0} \"; DROP TABLE faq; -- [[1]] {{braces}}";
+    desk.approved("odd", "How do I return <b>shoes</b>? ' OR 1=1", hostile).await;
+    desk.until("return shoes", "found", |answered| answered.is_some()).await;
+    desk.says("alice", "1", &format!("how do I return shoes? {}", "退货 shoes \u{1f600} ".repeat(6_000))).await;
+    assert!(replies.next().await.contains("<script>"), "a text is a text, whatever stands in it");
+    for (number, text) in ["\u{0}\u{feff}\u{200d}", "((((((((", "* OR text:*", "/.*.*.*/"].iter().enumerate() {
+        let thread = format!("t{number}");
+        desk.says(&thread, "1", text).await;
+        replies.next().await;
+    }
+    desk.stop().await;
+}
