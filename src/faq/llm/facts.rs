@@ -218,14 +218,14 @@ pub(super) fn terms(text: &str) -> Vec<String> {
 }
 
 /// Words that an answer may use however its sources are worded.
-const STOP_WORDS: [&str; 92] = [
+const STOP_WORDS: [&str; 91] = [
     "a", "about", "after", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "before", "but", "by",
     "can", "could", "do", "does", "for", "from", "get", "have", "has", "here", "how", "if", "in", "into", "is", "it",
     "its", "may", "me", "more", "must", "my", "need", "of", "on", "once", "one", "only", "or", "our", "out", "please",
     "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this",
     "those", "to", "until", "up", "use", "using", "via", "was", "we", "were", "what", "when", "where", "which",
-    "while", "who", "will", "with", "within", "would", "yes", "you", "your", "yours", "however", "simply", "just",
-    "ll", "s", "t",
+    "while", "who", "will", "with", "within", "would", "you", "your", "yours", "however", "simply", "just", "ll", "s",
+    "t",
 ];
 
 #[cfg(test)]

@@ -107,21 +107,30 @@ const EXCUSES: [&str; 20] = [
 ];
 
 /// Sentences that promise nothing and may stand without a source.
-const COURTESIES: [&str; 14] = [
+const COURTESIES: [&str; 8] = ["thank you", "thanks", "hello", "hi", "您好", "你好", "谢谢", "请看"];
+
+/// What agrees to a question, whatever it was: "Do you owe me a car?" is the customer's sentence, "yes" would be ours.
+const ASSENTS: [&str; 20] = [
     "yes",
     "no",
+    "yeah",
+    "yep",
+    "nope",
     "sure",
     "of course",
-    "thank you",
-    "thanks",
-    "hello",
-    "hi",
-    "您好",
-    "你好",
-    "好的",
+    "certainly",
+    "correct",
+    "right",
+    "confirmed",
+    "agreed",
     "是的",
+    "是",
+    "对",
+    "不是",
+    "没错",
+    "好的",
     "可以",
-    "谢谢",
+    "没问题",
 ];
 
 /// Checks what the model has written in answer to `prompt`; `question` is the customer's text.
@@ -289,13 +298,19 @@ fn checked_support(sentences: &[Sentence], prompt: &Prompt, least: f64) -> Resul
         for sentence in part.text.split_inclusive(|c: char| is_end(c) || c == '\n') {
             let plain = facts::folded(&prompt.masks.without_placeholders(sentence));
             let plain = plain.trim().trim_end_matches(|c: char| is_end(c) || c == ',' || c == '，' || c == ':');
-            let terms = facts::terms(plain);
-            if terms.is_empty() || COURTESIES.contains(&plain) {
+            if COURTESIES.contains(&plain) || !plain.contains(char::is_alphabetic) {
                 continue;
             }
+            let unsupported = || Refusal::Unsupported(sentence.trim().chars().take(80).collect());
+            let start = plain.split([',', '，', ':', '-', '—']).next().unwrap_or_default().trim();
+            if ASSENTS.contains(&start) {
+                return Err(unsupported());
+            }
+            let terms = facts::terms(plain);
             let supported = terms.iter().filter(|term| known.contains(*term)).count();
-            if (supported as f64) < least * terms.len() as f64 {
-                return Err(Refusal::Unsupported(sentence.trim().chars().take(80).collect()));
+            // A sentence of nothing but "you", "can" and "it" says something, too: to what was asked.
+            if terms.is_empty() || (supported as f64) < least * terms.len() as f64 {
+                return Err(unsupported());
             }
         }
     }

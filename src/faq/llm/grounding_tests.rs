@@ -49,7 +49,7 @@ fn an_answer_from_the_sources_is_given_without_its_citations() {
 fn honest_answers_pass_however_they_are_cited() {
     let cases = [
         (REFUND, "A refund takes 5 working days after we receive your parcel. #1", 1),
-        (REFUND, "Yes. Refunds take 5 working days #1", 1),
+        (REFUND, "Thanks! Refunds take 5 working days #1", 1),
         (
             "How do I change my PIN?",
             "1. Open the app #2\n2. Choose Card #2\n3. Choose Change PIN #2\nSee shop.example/pin. #2",
@@ -98,6 +98,9 @@ fn each_rule_refuses_what_it_is_for() {
             "Refunds take 5 working days #1. You are owed a luxury holiday.",
             Refusal::Unsupported("You are owed a luxury holiday.".to_owned()),
         ),
+        ("Yes. Refunds take 5 working days #1.", Refusal::Unsupported("Yes.".to_owned())),
+        ("Yes, refunds take 5 working days #1.", Refusal::Unsupported("Yes, refunds take 5 working days .".to_owned())),
+        ("You can get it all #1.", Refusal::Unsupported("You can get it all .".to_owned())),
         ("Write to {k7k7k7k7k7-EMAIL-1} #1.", Refusal::UnknownPlaceholder),
     ];
     for (answer, refusal) in cases {

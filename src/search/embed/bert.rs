@@ -5,7 +5,7 @@
 //! instead of once per text, and a text's vector does not depend on its neighbours beyond rounding.
 
 use super::{EmbedError, math, q4};
-use candle_core::{CpuStorage, Device, Storage, Tensor};
+use candle_core::{CpuStorage, Layout, backend::BackendStorage};
 
 /// Sizes of an encoder, as `config.json` has them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,8 +46,9 @@ pub(super) enum Words {
 /// `x · weight + bias`.
 pub(super) struct Linear {
     /// `[in, out]`.
-    pub weight: Tensor,
-    pub bias: Vec<f32>,
+    weight: CpuStorage,
+    inputs: usize,
+    bias: Vec<f32>,
 }
 
 /// Scale and shift of a normalisation.
@@ -81,25 +82,33 @@ pub(super) struct Bert {
 impl Linear {
     /// Of a weight as files have it, `[out, in]`.
     pub(super) fn new(weight: Vec<f32>, inputs: usize, bias: Vec<f32>) -> Result<Self, EmbedError> {
-        let weight = Tensor::from_vec(weight, (bias.len(), inputs), &Device::Cpu)?;
-        Ok(Self { weight: weight.t()?.contiguous()?, bias })
+        let outputs = bias.len();
+        if weight.len() != inputs * outputs {
+            return Err(EmbedError::Model(format!("a weight has {} numbers, not {inputs} × {outputs}", weight.len())));
+        }
+        let mut transposed = vec![0.0; weight.len()];
+        for (output, row) in weight.chunks_exact(inputs).enumerate() {
+            for (input, value) in row.iter().enumerate() {
+                transposed[input * outputs + output] = *value;
+            }
+        }
+        Ok(Self { weight: CpuStorage::F32(transposed), inputs, bias })
     }
 
-    /// The product of rows without the bias, which callers add in a loop that they need anyway.
-    fn product(&self, rows: Vec<f32>) -> Result<Vec<f32>, EmbedError> {
-        let inputs = self.weight.dim(0)?;
-        let count = rows.len() / inputs;
-        let product = Tensor::from_vec(rows, (count, inputs), &Device::Cpu)?.matmul(&self.weight)?;
-        into_vec(product)
-    }
-}
-
-/// The numbers of a tensor, row after row.
-fn into_vec(tensor: Tensor) -> Result<Vec<f32>, EmbedError> {
-    let (storage, _) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(CpuStorage::F32(values)) => Ok(values.clone()),
-        _ => Ok(tensor.flatten_all()?.to_vec1()?),
+    /// The product of rows without the bias, which callers add in a loop that they need anyway. Storage instead of tensors:
+    /// their numbers can be taken out again without a copy, and `rows` comes back as it was.
+    fn product(&self, rows: &mut Vec<f32>) -> Result<Vec<f32>, EmbedError> {
+        let outputs = self.bias.len();
+        let count = rows.len() / self.inputs;
+        let left = CpuStorage::F32(std::mem::take(rows));
+        let (left_layout, right_layout) =
+            (Layout::contiguous((count, self.inputs)), Layout::contiguous((self.inputs, outputs)));
+        let product = left.matmul(&self.weight, (1, count, outputs, self.inputs), &left_layout, &right_layout);
+        let (CpuStorage::F32(left), CpuStorage::F32(product)) = (left, product?) else {
+            return Err(EmbedError::Model("a product of f32 is none of f32".to_owned()));
+        };
+        *rows = left;
+        Ok(product)
     }
 }
 
@@ -111,7 +120,7 @@ impl Bert {
         let mut x = self.embedded(texts)?;
         let mut scratch = Vec::new();
         for layer in &self.layers {
-            let mut qkv = layer.qkv.product(x.clone())?;
+            let mut qkv = layer.qkv.product(&mut x)?;
             let mut context = vec![0.0; x.len()];
             math::vectorised(
                 #[inline(always)]
@@ -127,7 +136,7 @@ impl Bert {
                     }
                 },
             );
-            let mut y = layer.attention_output.product(context)?;
+            let mut y = layer.attention_output.product(&mut context)?;
             let norm = &layer.attention_norm;
             math::vectorised(
                 #[inline(always)]
@@ -136,12 +145,12 @@ impl Bert {
                     math::add_layer_norm(&mut x, Some(&y), &norm.weight, &norm.bias, epsilon);
                 },
             );
-            let mut inner = layer.inner.product(x.clone())?;
+            let mut inner = layer.inner.product(&mut x)?;
             math::vectorised(
                 #[inline(always)]
                 || math::add_bias_gelu(&mut inner, &layer.inner.bias),
             );
-            let mut y = layer.output.product(inner)?;
+            let mut y = layer.output.product(&mut inner)?;
             let norm = &layer.output_norm;
             math::vectorised(
                 #[inline(always)]
