@@ -102,7 +102,7 @@ mod tests {
             run(&wanted, &mut |_| {}).unwrap()
         };
         let happened = Happened { arrivals: 1_000, mean_wait_s: 1.5, wait_p95_s: 9.0, abandonment: 0.0 };
-        let replayed = super::svg(&[Outcome { happened: Some(happened), ..outcome(PolicyName::Index) }]);
+        let replayed = svg(&[Outcome { happened: Some(happened), ..outcome(PolicyName::Index) }]);
         assert!(replayed.contains("what happened") && replayed.contains("1.50"));
         let svg = svg(&[outcome(PolicyName::Random), outcome(PolicyName::Index)]);
         assert!(svg.contains("a &lt; b") && svg.contains("random") && svg.contains("index"));
