@@ -292,7 +292,7 @@ impl Default for Weights {
             speed: 3.0,
             swiftness: 4.5,
             gain: 0.85,
-            price: 2.5,
+            price: 3.5,
             scarcity: 1.15,
             strain: 1.0,
             urgency: 2.0,

@@ -127,10 +127,13 @@ impl Pair<'_> {
     }
 
     /// What the agent is worth elsewhere: the sum, over other demands that the agent fits, of their share of arrivals
-    /// divided by the free slots there.
+    /// divided by the free slots there, each weighed by the agent's speed there as it would be if it were chosen for it.
     pub fn price(&self) -> f64 {
+        let exponent = self.weights().speed;
         let others = self.agent.links.iter().filter(|link| link.demand != self.link.demand);
-        let sum: f64 = others.map(|link| self.floor.demands[link.demand as usize].scarcity).sum();
+        let worth =
+            |link: &Link| self.floor.demands[link.demand as usize].scarcity * power(f64::from(link.speed), exponent);
+        let sum: f64 = others.map(worth).sum();
         let strain = (self.floor.blocked + 1.0) / (self.floor.arrivals + 1.0);
         sum / self.floor.arrivals.max(f64::MIN_POSITIVE) / power(strain, self.weights().strain)
     }

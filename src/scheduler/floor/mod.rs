@@ -503,6 +503,8 @@ pub(super) fn power(base: f64, exponent: f64) -> f64 {
         1.0
     } else if exponent == 2.0 {
         base * base
+    } else if exponent == 3.0 {
+        base * base * base
     } else if exponent == 0.5 {
         base.sqrt()
     } else {

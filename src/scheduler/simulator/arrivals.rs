@@ -128,3 +128,25 @@ fn spread(csv: &str, step_s: f64, stream: &mut Stream) -> Result<Vec<f64>, BadSc
     times.sort_unstable_by(f64::total_cmp);
     Ok(times)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_a_table_come_in_their_intervals() {
+        let text = "title = \"a day\"\nwork = { distribution = \"exponential\", mean_s = 1 }\n\
+                    counts = { csv = \"day.csv\", step_s = 900 }\n\
+                    [[demand]]\nname = \"x\"\nshare = 1\n[[agents]]\nskills = { x = 5 }\n";
+        let scenario = Scenario::parse(text).unwrap();
+        assert_eq!(scenario.needs(), Some("day.csv"));
+        let of = |csv: &str, arrivals| {
+            let customers = Customers::new(&scenario, 1, arrivals, Some(csv))?;
+            Ok::<Vec<usize>, BadScenario>(customers.map(|customer| (customer.at_s / 900.0) as usize).collect())
+        };
+        assert_eq!(of("start,count\n09:00,3\n09:15,0\n09:30,2\n", u64::MAX).unwrap(), [0, 0, 0, 2, 2]);
+        assert_eq!(of("start,count\n09:00,3\n", 2).unwrap(), [0, 0]);
+        assert!(of("start,count\n09:00,three\n", 2).unwrap_err().to_string().contains("row 2"));
+        assert!(of("start,number\n09:00,3\n", 2).unwrap_err().to_string().contains("`count`"));
+    }
+}

@@ -163,7 +163,7 @@ impl History {
     }
 
     /// Everybody who comes and everybody who is there.
-    pub(super) fn into_centre(&self, staffing: &Staffing, seed: u64) -> (Centre, Vec<Arrival>) {
+    pub(super) fn centre(&self, staffing: &Staffing, seed: u64) -> (Centre, Vec<Arrival>) {
         let scheduling = staffing.scheduling.as_ref().unwrap_or(&self.scheduling).clone();
         let speeds = self.speeds();
         let mut kinds: BTreeMap<&Wanted, usize> = self.waits.iter().map(|wait| (&wait.wanted, 0)).collect();
@@ -429,7 +429,7 @@ mod tests {
             ],
         );
         past.scheduling.concurrency = vec![1.0, 0.5];
-        let (_, arrivals) = past.into_centre(&Staffing::default(), 1);
+        let (_, arrivals) = past.centre(&Staffing::default(), 1);
         assert_eq!(arrivals.iter().map(|arrival| arrival.work_s).collect::<Vec<_>>(), [50.0, 50.0, 40.0]);
     }
 

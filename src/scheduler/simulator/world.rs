@@ -136,7 +136,7 @@ pub fn replay(
     if history.waits.is_empty() {
         return Err(BadScenario::Content("nobody waited for a person there".to_owned()));
     }
-    let (centre, arrivals) = history.into_centre(staffing, wanted.seed);
+    let (centre, arrivals) = history.centre(staffing, wanted.seed);
     let left = (arrivals.len() as u64).min(wanted.arrivals);
     let world = World::new(wanted, &centre, left);
     let mut outcome = world.play(arrivals.into_iter().take(left as usize), progress);
