@@ -1,5 +1,7 @@
 //! `kefu faq`: the knowledge base.
 
+mod calibrate;
+mod eval;
 mod files;
 mod show;
 
@@ -120,6 +122,8 @@ pub enum Faq {
     Import(files::Import),
     /// Write all entries into a file
     Export(files::Export),
+    Eval(eval::Eval),
+    Calibrate(calibrate::Calibrate),
 }
 
 /// `kefu faq add`.
@@ -287,6 +291,8 @@ impl Faq {
             }
             Self::Import(import) => import.run(session).await,
             Self::Export(export) => export.run(session).await,
+            Self::Eval(eval) => eval.run(session),
+            Self::Calibrate(calibrate) => calibrate.run(session),
         }
     }
 }
