@@ -1,5 +1,7 @@
 //! `kefu faq`: the knowledge base.
 
+mod calibrate;
+mod eval;
 mod files;
 mod show;
 
@@ -123,6 +125,8 @@ pub enum Faq {
     Import(files::Import),
     /// Write all entries into a file
     Export(files::Export),
+    Eval(eval::Eval),
+    Calibrate(calibrate::Calibrate),
 }
 
 /// `kefu faq add`.
@@ -291,6 +295,8 @@ impl Faq {
             Self::Ask(ask) => ask.run(session).await,
             Self::Import(import) => import.run(session).await,
             Self::Export(export) => export.run(session).await,
+            Self::Eval(eval) => eval.run(session),
+            Self::Calibrate(calibrate) => calibrate.run(session),
         }
     }
 }

@@ -71,9 +71,9 @@ impl Figures {
         }
     }
 
-    /// With times: one per question, and that of all in batches.
+    /// With times: one per question, and those of some questions in batches, as questions per second.
     #[must_use]
-    pub fn with_times(mut self, latencies: &[Duration], batched: Duration) -> Self {
+    pub fn with_times(mut self, latencies: &[Duration], queries_per_s: f64) -> Self {
         let mut sorted: Vec<f64> = latencies.iter().map(|latency| latency.as_secs_f64() * 1_000.0).collect();
         sorted.sort_by(f64::total_cmp);
         let at = |share: f64| {
@@ -81,7 +81,7 @@ impl Figures {
         };
         self.latency_ms_p50 = at(0.5).unwrap_or_default();
         self.latency_ms_p99 = at(0.99).unwrap_or_default();
-        self.queries_per_s = if batched.is_zero() { 0.0 } else { latencies.len() as f64 / batched.as_secs_f64() };
+        self.queries_per_s = queries_per_s;
         self
     }
 

@@ -182,12 +182,14 @@ pub struct Parts {
     pub question_words: f32,
     /// In the answer.
     pub answer_words: f32,
+    /// Likeness of meaning to many of its variants.
+    pub crowd: f32,
 }
 
 impl From<Evidence> for Parts {
     fn from(evidence: Evidence) -> Self {
-        let Evidence { margin, question_meaning, answer_meaning, question_words, answer_words } = evidence;
-        Self { learned: margin, question_meaning, answer_meaning, question_words, answer_words }
+        let Evidence { margin, question_meaning, answer_meaning, question_words, answer_words, crowd } = evidence;
+        Self { learned: margin, question_meaning, answer_meaning, question_words, answer_words, crowd }
     }
 }
 
@@ -226,7 +228,6 @@ pub type Embed<'a> = dyn Fn(&[&str], Role) -> Result<Vec<Vec<f32>>, EmbedError> 
 pub struct Base {
     /// None keeps nothing.
     dir: Option<PathBuf>,
-    model: Option<ModelIdentity>,
     texts: TextIndex,
     rows: Option<Rows>,
     entries: BTreeMap<String, (u32, EntryText)>,
@@ -247,14 +248,7 @@ impl Base {
     ///
     /// Memory.
     pub fn in_memory(model: Option<&ModelIdentity>) -> Result<Self, BaseError> {
-        Self::with(
-            None,
-            model,
-            TextIndex::create(None)?,
-            model.map(|model| Rows::new(model.dimensions)),
-            Vec::new(),
-            None,
-        )
+        Self::with(None, TextIndex::create(None)?, model.map(|model| Rows::new(model.dimensions)), Vec::new(), None)
     }
 
     /// The base that is kept in `dir`; an empty one, if there is no such folder yet. `model` is the one that the vectors are
@@ -274,7 +268,7 @@ impl Base {
             }
             // Last, since a folder without it is damaged.
             journal::create(&path, model)?;
-            return Self::with(Some(dir), model, texts, rows, Vec::new(), None);
+            return Self::with(Some(dir), texts, rows, Vec::new(), None);
         }
         let lines = journal::read(&path, model)?;
         let (count, slots) = lines.iter().rev().find_map(commit).unwrap_or_default();
@@ -294,14 +288,13 @@ impl Base {
                 texts
             }
         };
-        let base = Self::with(Some(dir), model, texts, rows, lines, graph)?;
+        let base = Self::with(Some(dir), texts, rows, lines, graph)?;
         base.read_learned();
         Ok(base)
     }
 
     fn with(
         dir: Option<&Path>,
-        model: Option<&ModelIdentity>,
         texts: TextIndex,
         rows: Option<Rows>,
         lines: Vec<Line>,
@@ -324,7 +317,6 @@ impl Base {
         (snapshot.question_spread, snapshot.answer_spread) = learning::spreads(&snapshot);
         Ok(Self {
             dir: dir.map(Path::to_owned),
-            model: model.cloned(),
             texts,
             rows,
             entries: state.entries.into_iter().map(|(id, (number, _, entry))| (id, (number, entry))).collect(),

@@ -3,7 +3,7 @@
 use super::{Found, Parts, Question, Ranked, context};
 use crate::search::{
     lexical::{IndexError, Part, Searcher},
-    rank::{self, CANDIDATES, Evidence, Ranker, Scope, Signs, Spread, Weights, train},
+    rank::{self, CANDIDATES, Evidence, Ranker, Scope, Signs, Spread, Weights},
     text::{Analyzer, Language},
     vectors::Vectors,
 };
@@ -187,15 +187,15 @@ impl Snapshot {
         signs.coverage = coverage;
         for (entry, share) in questions {
             found.entry(entry).or_default().question_words = share;
-            signs.words = signs.words.max(share);
+            if vector.is_none() {
+                signs.words = signs.words.max(share);
+            }
         }
         for (entry, share) in self.words(analyzer, text, Part::Answer, &|_| true)?.0 {
             found.entry(entry).or_default().answer_words = share;
         }
         if let (Some(vector), Some(vectors)) = (vector, &self.vectors) {
             let near = vectors.search(vector, NEAREST, |slot| self.is_live(slot, Part::Question));
-            let mut units: Vec<f32> = near.iter().map(|(_, cosine)| self.question_spread.units(*cosine)).collect();
-            (signs.nearest, signs.nearest_five) = train::nearest(&mut units);
             let answers = self.near_answers(vectors, vector);
             for entry in near.iter().chain(&answers).filter_map(|(slot, _)| self.entry_of(*slot)) {
                 found.entry(entry).or_default();
@@ -220,8 +220,9 @@ impl Snapshot {
     fn compare(&self, entry: u32, vector: &[f32], evidence: &mut Evidence) {
         let (Some(known), Some(vectors)) = (&self.entries[entry as usize], &self.vectors) else { return };
         let cosine = |slot: &u32| vectors.rows().cosine(*slot, vector);
-        let nearest = known.questions.iter().map(cosine).fold(f32::NEG_INFINITY, f32::max);
-        evidence.question_meaning = self.question_spread.units(nearest);
+        let mut units: Vec<f32> = known.questions.iter().map(|slot| self.question_spread.units(cosine(slot))).collect();
+        evidence.question_meaning = units.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        evidence.crowd = rank::crowd(&mut units);
         evidence.answer_meaning = known.answer.map_or(0.0, |slot| self.answer_spread.units(cosine(&slot)));
     }
 }

@@ -12,7 +12,7 @@
 
 pub mod features;
 mod file;
-mod fit;
+pub mod fit;
 pub mod head;
 pub mod train;
 
@@ -37,28 +37,45 @@ pub struct Evidence {
     pub question_words: f32,
     /// The same of the answer.
     pub answer_words: f32,
+    /// Mean cosine with the nearest fifth of the entry's variants, in standard deviations: one variant may be near by chance,
+    /// many are not. See [`crowd`].
+    pub crowd: f32,
 }
 
 impl Evidence {
-    fn numbers(&self) -> [f32; 5] {
-        [self.margin, self.question_meaning, self.answer_meaning, self.question_words, self.answer_words]
+    fn numbers(&self) -> [f32; KINDS] {
+        [self.margin, self.question_meaning, self.answer_meaning, self.question_words, self.answer_words, self.crowd]
     }
 }
 
+/// The mean of the nearest fifth of some cosines, of one at least and of 20 at most. Of all signs that were tried this one
+/// tells questions out of scope best: AUROC on banking77_oos 0.94, that of the nearest variant 0.87.
+pub fn crowd(cosines: &mut [f32]) -> f32 {
+    let most = cosines.len().div_ceil(5).min(20);
+    if most == 0 {
+        return f32::NEG_INFINITY;
+    }
+    cosines.select_nth_unstable_by(most - 1, |one, other| other.total_cmp(one));
+    cosines[..most].iter().sum::<f32>() / most as f32
+}
+
+/// Kinds of evidence.
+const KINDS: usize = 6;
+
 /// How much each kind of evidence counts, in units of log-odds.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Weights([f32; 5]);
+pub struct Weights([f32; KINDS]);
 
 impl Weights {
     /// Where nothing was learned. Chosen on English sets with few variants and on a set of Chinese questions of our own
     /// (tests/data), so that no part alone decides; without a model only words count.
     pub fn usual(language: Language, model: bool) -> Self {
         if !model {
-            return Self([0.0, 0.0, 0.0, 14.0, 5.0]);
+            return Self([0.0, 0.0, 0.0, 14.0, 5.0, 0.0]);
         }
         match language {
-            Language::Chinese => Self([0.0, 1.6, 0.3, 9.0, 2.0]),
-            Language::English | Language::Other => Self([0.0, 1.8, 0.4, 5.0, 1.0]),
+            Language::Chinese => Self([0.0, 1.6, 0.3, 9.0, 2.0, 0.0]),
+            Language::English | Language::Other => Self([0.0, 1.8, 0.4, 5.0, 1.0, 0.0]),
         }
     }
 
@@ -80,34 +97,40 @@ impl Weights {
 pub struct Signs {
     /// The best rule's margin; 0 without a head.
     pub margin: f32,
-    /// The nearest variant's cosine, in standard deviations.
-    pub nearest: f32,
-    /// The mean of the five nearest ones.
-    pub nearest_five: f32,
+    /// The best candidate's [`Evidence::crowd`]; 0 without a model.
+    pub crowd: f32,
+    /// Share of the question's words that the best variant has, where there is no model. Where there is one, it only adds
+    /// noise: AUROC on banking77_oos falls by 0.004.
+    pub words: f32,
     /// Share of the question's words that any piece has.
     pub coverage: f32,
-    /// The best variant's share of them.
-    pub words: f32,
-    /// Probability of the best candidate among the candidates.
-    pub probability: f32,
 }
 
 impl Signs {
-    fn numbers(&self) -> [f32; 7] {
-        // Log-odds, bounded: a certain choice among wrong candidates must not outweigh all else.
-        let sure = (self.probability.clamp(0.02, 0.98) / (1.0 - self.probability.clamp(0.02, 0.98))).ln();
-        [self.margin, self.nearest, self.nearest_five, self.coverage, self.words, sure, 1.0]
+    fn numbers(&self) -> [f32; SIGNS] {
+        [self.margin, self.crowd, self.words, self.coverage, 1.0]
     }
 }
 
+/// Signs, and the constant.
+const SIGNS: usize = 5;
+
 /// How much each sign counts, in units of log-odds.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Scope([f32; 7]);
+pub struct Scope([f32; SIGNS]);
+
+/// Log-odds of a question being in scope before anything is known of it: three of four. What was held out has as many of
+/// either kind.
+const PRIOR: f32 = 1.1;
 
 impl Scope {
     /// Where nothing was learned.
     pub fn usual(model: bool) -> Self {
-        if model { Self([0.0, 1.0, 0.0, 1.5, 1.0, 0.2, -2.2]) } else { Self([0.0, 0.0, 0.0, 3.0, 5.0, 0.2, -2.0]) }
+        if model { Self([0.0, 1.2, 0.0, 1.5, -3.5]) } else { Self([0.0, 0.0, 6.0, 3.0, -3.0]) }
+    }
+
+    fn probability(&self, signs: &Signs) -> f32 {
+        logistic(product(&self.0, &signs.numbers()) + PRIOR)
     }
 }
 
@@ -185,13 +208,14 @@ fn row(
 }
 
 /// Probabilities of candidates, in their order, given that one of them is right; and the probability that any is.
-/// `signs.probability` need not be set.
+/// `signs.crowd` need not be set.
 pub fn judge(weights: &Weights, scope: &Scope, candidates: &[Evidence], mut signs: Signs) -> (Vec<f32>, f32) {
     if candidates.is_empty() {
         return (Vec::new(), 0.0);
     }
     let probabilities = softmax(&candidates.iter().map(|candidate| weights.score(candidate)).collect::<Vec<_>>());
-    signs.probability = probabilities.iter().copied().fold(0.0, f32::max);
-    let in_scope = logistic(product(&scope.0, &signs.numbers()));
+    let best = probabilities.iter().zip(candidates).max_by(|one, other| one.0.total_cmp(other.0));
+    signs.crowd = best.map_or(0.0, |(_, candidate)| candidate.crowd);
+    let in_scope = scope.probability(&signs);
     (probabilities, in_scope)
 }

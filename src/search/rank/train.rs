@@ -6,9 +6,9 @@
 //! of the hardest kind: about the same business, and not in the knowledge base.
 
 use super::{
-    CANDIDATES, Evidence, Ranker, Scope, Signs, Spread, Weights,
+    CANDIDATES, Evidence, KINDS, Ranker, SIGNS, Scope, Signs, Spread, Weights, crowd,
     features::Featurizer,
-    fit::{Choice, choices, kinds, softmax},
+    fit::{Choice, choices, kinds},
     head::{Head, Row},
     row,
 };
@@ -168,7 +168,7 @@ struct HeldOut<'a> {
     start: Weights,
     analyzer: Analyzer,
     /// Of questions in scope.
-    choices: Vec<Choice<5>>,
+    choices: Vec<Choice<KINDS>>,
     /// Of all: candidates, signs, and whether the question is in scope.
     signs: Vec<(Vec<Evidence>, Signs, bool)>,
 }
@@ -207,23 +207,25 @@ impl HeldOut<'_> {
     fn ask(&mut self, at: usize, round: usize, head: &Head, is_seen: &[bool]) {
         let example = self.examples[at];
         let mut candidates =
-            vec![Evidence { question_meaning: f32::NEG_INFINITY, ..Evidence::default() }; self.classes];
+            vec![
+                Evidence { question_meaning: f32::NEG_INFINITY, crowd: f32::NEG_INFINITY, ..Evidence::default() };
+                self.classes
+            ];
         let mut signs = Signs::default();
         for (candidate, margin) in candidates.iter_mut().zip(head.margins(&self.rows[at])) {
             candidate.margin = margin;
         }
         if let Some(vector) = example.vector {
-            let mut cosines = Vec::new();
-            for (other, _) in self.examples.iter().zip(is_seen).filter(|(other, seen)| **seen && other.entry.is_some())
-            {
+            let mut units = vec![Vec::new(); self.classes];
+            for (other, _) in self.examples.iter().zip(is_seen).filter(|(_, seen)| **seen) {
                 if let (Some(entry), Some(other)) = (other.entry, other.vector) {
-                    let units = self.spread.units(dot(vector, other));
-                    let best = &mut candidates[entry as usize].question_meaning;
-                    *best = best.max(units);
-                    cosines.push(units);
+                    units[entry as usize].push(self.spread.units(dot(vector, other)));
                 }
             }
-            (signs.nearest, signs.nearest_five) = nearest(&mut cosines);
+            for (candidate, units) in candidates.iter_mut().zip(&mut units) {
+                candidate.question_meaning = units.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                candidate.crowd = crowd(units);
+            }
             for (entry, units) in self.knowledge.answer_meanings(vector) {
                 candidates[entry as usize].answer_meaning = units;
             }
@@ -233,7 +235,9 @@ impl HeldOut<'_> {
         signs.coverage = coverage;
         for (entry, share) in words {
             candidates[entry as usize].question_words = share;
-            signs.words = signs.words.max(share);
+            if example.vector.is_none() {
+                signs.words = signs.words.max(share);
+            }
         }
         for (entry, share) in self.knowledge.answer_words(&mut self.analyzer, example.text) {
             candidates[entry as usize].answer_words = share;
@@ -245,7 +249,9 @@ impl HeldOut<'_> {
         let mut numbered: Vec<(usize, Evidence)> =
             candidates.into_iter().enumerate().filter(|(entry, _)| !held_out(*entry)).collect();
         for (_, candidate) in &mut numbered {
-            candidate.question_meaning = candidate.question_meaning.max(if self.width > 0 { -3.0 } else { 0.0 });
+            let least = if self.width > 0 { -3.0 } else { 0.0 };
+            candidate.question_meaning = candidate.question_meaning.max(least);
+            candidate.crowd = candidate.crowd.max(least);
         }
         numbered.sort_by(|one, other| self.start.score(&other.1).total_cmp(&self.start.score(&one.1)));
         let right = example.entry.filter(|entry| !held_out(*entry as usize)).map(|entry| entry as usize);
@@ -265,34 +271,23 @@ impl HeldOut<'_> {
     /// Weights and scope, and how often the first candidate was right.
     fn fitted(&self) -> (Weights, Scope, f32) {
         let weights = Weights(choices(&self.choices, self.start.0, FORCE));
-        let first = |case: &Choice<5>| {
+        let first = |case: &Choice<KINDS>| {
             let scores = case.candidates.iter().map(|candidate| super::product(&weights.0, candidate));
             scores.enumerate().max_by(|one, other| one.1.total_cmp(&other.1)).map(|(at, _)| at)
         };
         let right = self.choices.iter().filter(|case| first(case) == Some(case.right)).count();
-        let cases: Vec<([f32; 7], bool)> = self
+        let cases: Vec<([f32; SIGNS], bool)> = self
             .signs
             .iter()
             .map(|(candidates, signs, inside)| {
                 let scores: Vec<f32> = candidates.iter().map(|candidate| weights.score(candidate)).collect();
-                let probability = softmax(&scores).into_iter().fold(0.0, f32::max);
-                (Signs { probability, ..*signs }.numbers(), *inside)
+                let best = scores.iter().zip(candidates).max_by(|one, other| one.0.total_cmp(other.0));
+                (Signs { crowd: best.map_or(0.0, |(_, best)| best.crowd), ..*signs }.numbers(), *inside)
             })
             .collect();
         let scope = Scope(kinds(&cases, Scope::usual(self.width > 0).0, FORCE));
         (weights, scope, right as f32 / self.choices.len().max(1) as f32)
     }
-}
-
-/// The nearest of some cosines, and the mean of the five nearest.
-pub fn nearest(cosines: &mut [f32]) -> (f32, f32) {
-    if cosines.is_empty() {
-        return (0.0, 0.0);
-    }
-    let most = cosines.len().min(5);
-    cosines.select_nth_unstable_by(most - 1, |one, other| other.total_cmp(one));
-    let first = &cosines[..most];
-    (first.iter().copied().fold(f32::NEG_INFINITY, f32::max), first.iter().sum::<f32>() / most as f32)
 }
 
 fn dot(one: &[f32], other: &[f32]) -> f32 {
