@@ -30,7 +30,7 @@ fn grounded(question: &str, answer: &str) -> Result<Grounded, Refusal> {
     let settings = LlmSettings::default();
     let asked = Question { text: question, context: &[], names: &["Ann Lee"] };
     let prompt = prompt(&asked, &entries(), &settings, TAG);
-    let answer = regex::Regex::new("#([0-9]+)").expect("a pattern").replace_all(answer, format!("[{TAG}-$1]"));
+    let answer = Regex::new("#([0-9]+)").expect("a pattern").replace_all(answer, format!("[{TAG}-$1]"));
     ground(&answer, &prompt, question, &settings.limits)
 }
 
