@@ -209,6 +209,19 @@ async fn after_failures_the_server_is_left_alone_and_then_tried_once() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_is_left_alone_even_if_nobody_waits_for_its_time_out() {
+    let server = Server::start(|_, _| Reply::Silence).await;
+    let limits = LlmLimits { breaker_failures: 2, ..settings(&server).limits };
+    let answerer = answerer(LlmSettings { limits, ..settings(&server) });
+    for _ in 0..2 {
+        let mut asked = Box::pin(ask(&answerer, QUESTION));
+        assert!(futures::poll!(&mut asked).is_pending());
+    }
+    assert_eq!(ask(&answerer, QUESTION).await, LlmOutcome::Skipped(Skipped::Resting));
+    assert!(answerer.spent().tokens > 800, "what was given up may have been used: {:?}", answerer.spent());
+}
+
+#[tokio::test]
 async fn the_budget_of_a_day_is_not_exceeded_and_survives_a_restart() {
     let server = Server::start(|_, request| whole(request, HONEST)).await;
     let limits = LlmLimits { tokens_per_day: 3_000, ..settings(&server).limits };

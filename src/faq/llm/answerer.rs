@@ -60,17 +60,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What was set aside for a request. It stays spent unless something better is known: a server goes on writing when its
-/// asker has given up.
-struct Reservation<'a> {
+/// A request that is under way. Whoever gives it up waited in vain: without a word about how it went, the server has failed,
+/// and what was set aside stays spent, because it may go on writing. Else a server that hangs would never be left alone by
+/// callers who are less patient than `limits.timeout_ms`.
+struct UnderWay<'a> {
     answerer: &'a Answerer,
     reserved: Option<Reserved>,
+    now: Timestamp,
 }
 
-impl Reservation<'_> {
+impl UnderWay<'_> {
+    fn succeeded(mut self, used: Usage) {
+        lock(&self.answerer.breaker).succeeded();
+        self.settle(used);
+    }
+
+    fn failed(mut self, fault: &Fault) {
+        // Whoever refuses has used nothing.
+        if matches!(fault, Fault::RateLimited { .. } | Fault::Refused { .. }) {
+            self.settle(Usage::default());
+        }
+        lock(&self.answerer.breaker).failed(self.now);
+        self.reserved = None;
+    }
+
     fn settle(&mut self, used: Usage) {
         if let Some(reserved) = self.reserved.take() {
             lock(&self.answerer.spent).settle(reserved, used, self.answerer.settings.prices);
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.reserved.is_some() {
+            lock(&self.answerer.breaker).failed(self.now);
         }
     }
 }
@@ -157,25 +181,20 @@ impl Answerer {
             Ok(reserved) => reserved,
             Err(over) => return LlmOutcome::Skipped(over.into()),
         };
-        let mut reservation = Reservation { answerer: self, reserved: Some(reserved) };
         if !lock(&self.breaker).admits(now) {
-            reservation.settle(Usage::default());
+            lock(&self.spent).settle(reserved, Usage::default(), settings.prices);
             return LlmOutcome::Skipped(Skipped::Resting);
         }
+        let under_way = UnderWay { answerer: self, reserved: Some(reserved), now };
         let written = match client::ask(&self.client, settings, self.key.as_ref(), &prompt).await {
             Ok(written) => written,
             Err(fault) => {
-                lock(&self.breaker).failed(now);
-                // Whoever refuses has used nothing. Who breaks off may have, so what was set aside stays spent.
-                if matches!(fault, Fault::RateLimited { .. } | Fault::Refused { .. }) {
-                    reservation.settle(Usage::default());
-                }
+                under_way.failed(&fault);
                 return LlmOutcome::Failed(fault);
             }
         };
-        lock(&self.breaker).succeeded();
         let usage = written.usage;
-        reservation.settle(usage);
+        under_way.succeeded(usage);
         let grounded = written.text.and_then(|text| ground(&text, &prompt, question.text, &settings.limits));
         match grounded {
             Ok(grounded) => LlmOutcome::Answered { text: grounded.text, sources: grounded.sources, usage },
