@@ -192,6 +192,8 @@ async fn nobody_is_over_capacity_and_nobody_is_forgotten_when_the_scheduler_is_k
         .map(|logged| &logged.commit.key)
         .collect();
     assert_eq!(served.len(), customers, "every conversation was taken by somebody");
+    // Every hand-off could be served: there are always agents who fit, and each becomes free. So all must be offered.
+    let (handed_off, offered) = (log.iter().flat_map(|l| l.events("queued")).count(), waits(&log, 0).len());
     let waits = waits(&log, quiet);
     assert!(*waits.last().unwrap() <= 2_000, "with free agents an offer takes {waits:?} ms");
     let refused =
@@ -199,8 +201,9 @@ async fn nobody_is_over_capacity_and_nobody_is_forgotten_when_the_scheduler_is_k
     recoveries.sort();
     println!(
         "scheduler, seed {seed}: {customers} conversations, {AGENTS} agents, kefu killed {kills} times; most slots held \
-         {most} of {SLOTS}; {} reservations refused; ready after {:.1?} (median) and {:.1?} (longest); hand-off to offer \
+         {most} of {SLOTS}; {offered} of {handed_off} hand-offs offered ({:.2} %); {} reservations refused; ready after {:.1?} (median) and {:.1?} (longest); hand-off to offer \
          with free agents {} ms (median), {} ms (longest)",
+        100.0 * offered as f64 / handed_off as f64,
         refused.count(),
         recoveries[recoveries.len() / 2],
         recoveries[recoveries.len() - 1],

@@ -5,6 +5,7 @@
 //! - [`memory`]: resident bytes per active and per passive conversation;
 //! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
 //! - [`dispatch`]: from hand-off to offer, and a burst;
+//! - [`waiting`]: a scheduler that starts while a hundred thousand wait;
 //! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`].
 //!
 //! Shared: [`bus`] a nats-server with kefu's streams, [`engine`] a `kefu serve` on it, [`load`] the one load generator,
@@ -22,6 +23,7 @@ mod redis;
 mod report;
 mod scheduler;
 mod throughput;
+mod waiting;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
@@ -68,6 +70,8 @@ enum What {
     Rebuild(rebuild::Options),
     /// Latency from hand-off to offer at a given rate, and a burst
     Dispatch(dispatch::Options),
+    /// Time and memory of a scheduler that starts on a store in which many wait
+    Waiting(waiting::Options),
     /// One scheduling decision with its index update, beside the same job on Redis (needs redis-server on PATH)
     Scheduler(scheduler::Options),
     /// All of them, with their defaults
@@ -105,6 +109,7 @@ async fn run(cli: Cli) -> Result<()> {
         What::Memory(options) => vec![("memory", memory::run(&prepared(common).await?, options).await?)],
         What::Rebuild(options) => vec![("rebuild", rebuild::run(&prepared(common).await?, options).await?)],
         What::Dispatch(options) => vec![("dispatch", dispatch::run(&prepared(common).await?, options).await?)],
+        What::Waiting(options) => vec![("waiting", waiting::run(&prepared(common).await?, options).await?)],
         What::Scheduler(options) => vec![("scheduler", on_scheduler(common, options).await?)],
         What::All => {
             let world = prepared(common).await?;
@@ -113,6 +118,7 @@ async fn run(cli: Cli) -> Result<()> {
                 ("memory", memory::run(&world, Default::default()).await?),
                 ("rebuild", rebuild::run(&world, Default::default()).await?),
                 ("dispatch", dispatch::run(&world, Default::default()).await?),
+                ("waiting", waiting::run(&world, Default::default()).await?),
                 ("scheduler", on_scheduler(common, Default::default()).await?),
             ]
         }

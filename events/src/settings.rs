@@ -7,6 +7,7 @@ use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Name of the document that makes a tenant exist.
 pub const TENANT_DOCUMENT: &str = "tenant";
@@ -138,6 +139,8 @@ pub struct TenantSettings {
     pub hours: BusinessHours,
     /// What customers who ask for a person meet outside of these.
     pub out_of_hours: OutOfHoursSettings,
+    /// Queue → hours of its own.
+    pub queue_hours: BTreeMap<String, QueueHours>,
     /// Attributes of contacts by which two contacts are taken for one person, such as `email`.
     pub merge_contacts_by: Vec<String>,
 }
@@ -163,6 +166,8 @@ pub struct Texts {
     pub queue_position_only: String,
     /// Before the questions of which one may have been meant, which are numbered from 1.
     pub which_question: String,
+    /// When the queue has opened, to those who were put off until then (`callback`).
+    pub callback: String,
     /// When nobody had time.
     pub abandoned: String,
     /// Asks for a rating of 1 to 5.
@@ -293,13 +298,28 @@ pub struct BusinessHours {
     pub holidays: Vec<String>,
 }
 
+/// One queue's hours. What is absent is the tenant's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueHours {
+    /// IANA name of the time zone in which the hours are meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// When somebody is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<BusinessHours>,
+    /// What customers who ask for a person meet outside of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_hours: Option<OutOfHoursSettings>,
+}
+
 /// What customers who ask for a person meet outside of business hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutOfHoursSettings {
     /// What happens.
     pub action: OutOfHoursAction,
-    /// What they are told, by `message` and `close`.
+    /// What they are told, by `message`, `callback` and `close`.
     pub text: String,
 }
 
@@ -312,6 +332,9 @@ pub enum OutOfHoursAction {
     Queue,
     /// They are told the text in the place of `texts.handoff`, and wait in the queue.
     Message,
+    /// They are told the text in the place of `texts.handoff`, and keep their place in the queue, which nobody is asked to
+    /// take before it opens.
+    Callback,
     /// They are told the text, and the session is closed.
     Close,
 }
@@ -336,6 +359,7 @@ impl Default for TenantSettings {
             time_zone: "UTC".to_owned(),
             hours: BusinessHours::default(),
             out_of_hours: OutOfHoursSettings::default(),
+            queue_hours: BTreeMap::new(),
             merge_contacts_by: Vec::new(),
         }
     }
@@ -353,6 +377,7 @@ impl Default for Texts {
             queue_position_only: String::new(),
             which_question: "Which of these do you mean? Please answer with its number, or 0 for none of them."
                 .to_owned(),
+            callback: String::new(),
             abandoned: "We are sorry: nobody is free at the moment. Please try again later.".to_owned(),
             satisfaction_request: "How did we do? Please answer with a number from 1 (bad) to 5 (very good)."
                 .to_owned(),

@@ -37,6 +37,7 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &AgentEvent)
             state.slots = *slots;
             state.weights.clone_from(weights);
         }
+        Event::ShiftsChanged { shifts, .. } => state.shifts.clone_from(shifts),
         Event::SlotReserved { reservation, conversation, weight, deadline, practice, .. } => {
             let slot = Slot {
                 conversation: conversation.clone(),

@@ -1,9 +1,9 @@
 //! What an agent remembers.
 
-use crate::scheduler::estimates::Sums;
+use crate::{routing::hours::on_shift, scheduler::estimates::Sums};
 use kefu_events::{
     Timestamp,
-    agent::{Handled, Practice, ReservationKind, RoutingStatus},
+    agent::{Handled, Practice, ReservationKind, RoutingStatus, Shifts},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -63,6 +63,9 @@ pub struct State {
     /// Channel → slots that a conversation on it takes; the tenant's number where it is not named.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
+    /// When the agent works; absent: whenever available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shifts: Option<Shifts>,
     /// What is reserved or occupied, by reservation. At most as many as there were slots at a time.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<String, Slot>,
@@ -180,6 +183,14 @@ impl State {
             }
         }
         self.practised.entry(skill.to_owned()).or_default()
+    }
+
+    /// Whether the agent is at work, by shifts and by what was said, at this moment; and when that may change.
+    pub fn at_work(&self, now: Timestamp) -> (bool, Option<Timestamp>) {
+        match &self.shifts {
+            Some(shifts) => on_shift(&shifts.time_zone, &shifts.hours, self.status_since, now),
+            None => (true, None),
+        }
     }
 
     /// Why no slot can be reserved now for this, whatever its weight; `None` if one can.

@@ -11,7 +11,7 @@ use crate::config::units;
 use clap::{Args, Subcommand, ValueEnum};
 use kefu_events::{
     Actor, AggregateKind, V,
-    agent::{AgentCommand, RoutingStatus},
+    agent::{AgentCommand, RoutingStatus, Shifts},
     key::token_of,
     query::name,
     settings::{TENANT_DOCUMENT, TenantSettings},
@@ -28,6 +28,7 @@ Examples:
   kefu agent status anna available
   kefu agent status anna away --reason lunch
   kefu agent capacity anna 5 --weight voice=5
+  kefu agent shifts anna --time-zone Europe/Berlin --on monday=09:00-12:00,13:00-17:00 --on tuesday=09:00-17:00
   kefu agent list --status available
   kefu agent show anna
   kefu agent release anna 0192f3a4-7c1d          free a slot that is stuck")]
@@ -127,6 +128,25 @@ pub enum Agent {
         #[command(flatten)]
         change: Change,
     },
+    /// Set when the agent works: outside of it nothing is offered, unless the agent has said meanwhile to be available
+    Shifts {
+        /// The agent's id
+        agent: String,
+        /// IANA name of the time zone in which they are meant
+        #[arg(long, value_name = "ZONE", required_unless_present = "none")]
+        time_zone: Option<String>,
+        /// A weekday with its times; can be repeated
+        #[arg(long = "on", value_name = "DAY=FROM-TO[,FROM-TO]", value_parser = values::pair)]
+        days: Vec<(String, String)>,
+        /// Dates on which the agent does not work; can be repeated
+        #[arg(long = "off", value_name = "DATE")]
+        off: Vec<String>,
+        /// None: the agent works whenever available
+        #[arg(long, conflicts_with_all = ["time_zone", "days", "off"])]
+        none: bool,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Free a slot, whatever the conversation says
     Release {
         /// The agent's id
@@ -209,6 +229,17 @@ fn weight(text: &str) -> Result<(String, u32), String> {
     Ok((channel, units::number(&slots, 1..=1_000)?))
 }
 
+/// Shifts as they are written: a day's times are separated by commas.
+fn shifts(time_zone: String, days: Vec<(String, String)>, off: Vec<String>) -> Result<Shifts, CliError> {
+    let times = |times: String| times.split(',').map(|time| Value::from(time.trim())).collect::<Vec<_>>();
+    let mut hours: Map<String, Value> = days.into_iter().map(|(day, of_day)| (day, times(of_day).into())).collect();
+    hours.insert("holidays".to_owned(), off.into());
+    let hours = serde_json::from_value(Value::Object(hours)).map_err(|error| {
+        CliError::usage(format!("--on: {error}")).hint("such as --on monday=09:00-12:00,13:00-17:00")
+    })?;
+    Ok(Shifts { time_zone, hours })
+}
+
 impl Agent {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
         let client = session.connect().await?;
@@ -244,6 +275,10 @@ impl Agent {
             Self::Capacity { agent, slots, weights, change } => {
                 let weights = (!weights.is_empty()).then(|| weights.into_iter().collect());
                 (agent, change, AgentCommand::SetCapacity { v: V, slots, weights })
+            }
+            Self::Shifts { agent, time_zone, days, off, none: _, change } => {
+                let shifts = time_zone.map(|time_zone| shifts(time_zone, days, off)).transpose()?;
+                (agent, change, AgentCommand::SetShifts { v: V, shifts })
             }
             Self::Release { agent, reservation, reason, change } => {
                 (agent, change, AgentCommand::ForceRelease { v: V, reservation, reason })
@@ -349,6 +384,12 @@ fn describe(found: &Value, out: &Output) -> String {
     line("queues", words(&state["queues"]));
     line("slots", format!("{} of {} in use", found["in_use"], state["slots"]));
     line("weights", pairs(&state["weights"]));
+    if let Some(shifts) = state["shifts"].as_object() {
+        let days = shifts["hours"].as_object().into_iter().flatten();
+        let days = days.filter(|(_, times)| times.as_array().is_some_and(|times| !times.is_empty()));
+        let days = days.map(|(day, times)| format!("{day} {}", words(times)));
+        line("shifts", format!("{}; {}", days.collect::<Vec<_>>().join("; "), text(&shifts["time_zone"])));
+    }
     for (skill, estimate) in found["estimates"].as_object().into_iter().flatten() {
         line("works", works(skill, estimate));
     }

@@ -76,9 +76,12 @@ struct Made {
 struct TakenAgain {
     /// It came out the same.
     same: bool,
-    /// In what it did not; or why it could not be taken.
+    /// In what it did not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     differences: Vec<String>,
+    /// Why it could not be taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     /// What held then of the agent who is asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<WhyNot>,
@@ -164,12 +167,13 @@ async fn take_again(client: &Client, tenant: &str, made: &mut [Made], agent: Opt
                 let history = history.iter().filter(|recorded| recorded.seq <= decision.sequence);
                 past.take_whole(history.map(|recorded| (recorded.seq, recorded.payload.as_ref()))).map_err(damaged)?;
             }
-            let differences = match past.again(decision) {
-                Ok(again) => again.differences,
-                Err(error) => vec![error.to_string()],
+            let (differences, error) = match past.again(decision) {
+                Ok(again) => (again.differences, None),
+                Err(error) => (Vec::new(), Some(error.to_string())),
             };
             let agent = agent.and_then(|agent| past.why_not(decision, agent).ok());
-            made.again = Some(TakenAgain { same: differences.is_empty(), differences, agent });
+            let same = differences.is_empty() && error.is_none();
+            made.again = Some(TakenAgain { same, differences, error, agent });
         }
         past.take(commit.seq, &commit.payload).map_err(damaged)?;
         progress.at(commit.seq);
@@ -243,6 +247,10 @@ fn describe_again(again: &TakenAgain, agent: Option<&str>) -> Vec<String> {
             WhyNot::AskedFor { agent } => format!("  {} was being asked", plain(agent)),
             WhyNot::NotWaiting => "  it did not wait".to_owned(),
         });
+    }
+    if let Some(error) = &again.error {
+        lines.push(format!("  it cannot be taken again: {error}"));
+        return lines;
     }
     match again.same {
         true => lines.push("  taken again on the log as it was then: the same".to_owned()),

@@ -1,6 +1,6 @@
 //! What a conversation is waiting for.
 
-use super::state::{Awaited, Phase, State};
+use super::state::{Awaited, Phase, State, Waiting};
 use crate::aggregate::Deadline;
 
 /// Names of the deadlines, as timers carry them.
@@ -11,6 +11,8 @@ pub mod timer {
     pub const OFFER: &str = "offer";
     /// Anybody who takes it out of the queue.
     pub const QUEUE: &str = "queue";
+    /// The queue's opening.
+    pub const OPENING: &str = "opening";
     /// The end of wrap-up.
     pub const WRAP_UP: &str = "wrap_up";
     /// The time until which it was put aside.
@@ -19,7 +21,7 @@ pub mod timer {
     pub const INACTIVITY: &str = "inactivity";
 
     /// All of them.
-    pub const ALL: [&str; 6] = [ANSWER, OFFER, QUEUE, WRAP_UP, SNOOZE, INACTIVITY];
+    pub const ALL: [&str; 7] = [ANSWER, OFFER, QUEUE, OPENING, WRAP_UP, SNOOZE, INACTIVITY];
 }
 
 /// The deadlines, each named at most once.
@@ -27,6 +29,8 @@ pub(super) fn deadlines(state: &State) -> Vec<Deadline> {
     let Some(session) = &state.session else { return Vec::new() };
     let of_phase = match &session.phase {
         Phase::Bot(bot) => bot.asked.as_ref().map(|asked| (timer::ANSWER, asked.deadline)),
+        // Patience with the queue begins when it opens.
+        Phase::Queued(Waiting { not_before: Some(due), .. }) => Some((timer::OPENING, *due)),
         Phase::Queued(waiting) => waiting.abandon_at.map(|due| (timer::QUEUE, due)),
         // Patience with the queue does not run out while an agent is being asked: it is looked at again afterwards.
         Phase::Offered(_, offer) => Some((timer::OFFER, offer.deadline)),

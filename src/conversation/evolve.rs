@@ -82,25 +82,37 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
         | Event::AnswerGiven { .. }
         | Event::AnswerDeclined { .. }
         | Event::HandoffRequested { .. } => evolve_bot(session, event),
-        Event::Queued { queue, priority, agent, abandon_at, required, wished, .. } => {
+        Event::Queued { queue, priority, agent, abandon_at, required, wished, not_before, .. } => {
             // After a rejected transfer it is queued again, and has waited since the first time.
             let (since, transferred) = match &session.phase {
                 Phase::Queued(waiting) => (waiting.since, waiting.transferred),
                 Phase::Active(_) | Phase::WrapUp(..) => (at, true),
                 Phase::Bot(_) | Phase::Offered(..) => (at, false),
             };
-            let agent = agent.clone();
-            session.phase = Phase::Queued(Waiting { since, agent, abandon_at: *abandon_at, transferred });
+            let (agent, abandon_at, not_before) = (agent.clone(), *abandon_at, *not_before);
+            session.phase = Phase::Queued(Waiting { since, agent, abandon_at, transferred, not_before, resumed: None });
             session.queue = Some(queue.clone());
             session.priority = *priority;
             session.required.clone_from(required);
             session.wished.clone_from(wished);
             session.awaited = None;
         }
+        Event::CallbackDue { .. } => {
+            if let Phase::Queued(waiting) = &mut session.phase {
+                (waiting.not_before, waiting.resumed) = (None, Some(at));
+            }
+        }
         Event::OfferMade { offer, agent, reservation, deadline, practice, .. } => {
             let waiting = match &session.phase {
                 Phase::Queued(waiting) => waiting.clone(),
-                _ => Waiting { since: at, agent: None, abandon_at: None, transferred: false },
+                _ => Waiting {
+                    since: at,
+                    agent: None,
+                    abandon_at: None,
+                    transferred: false,
+                    not_before: None,
+                    resumed: None,
+                },
             };
             let (agent, reservation) = (agent.clone(), reservation.clone());
             let to = Holder { agent, name: None, reservation, practice: practice.clone().map(Box::new) };

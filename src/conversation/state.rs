@@ -269,6 +269,12 @@ pub struct Waiting {
     /// An agent handed it over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transferred: bool,
+    /// Nobody is asked before: the queue opens then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// When the queue opened for which it had been put off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Timestamp>,
 }
 
 /// A person has been asked.

@@ -19,7 +19,7 @@ use crate::{
 use kefu_events::agent::{Practice, ReservationKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use views::{Performances, agent_view, waiting_view, weight_of};
+use views::{Performances, agent_view, at_work, waiting_view, weight_of};
 
 /// How long an answer may take before the same is asked of whoever is best then. An answer takes milliseconds; one that is
 /// still under way then does no harm, since a conversation takes one offer only.
@@ -119,6 +119,9 @@ pub struct Leader {
     /// When it is estimated again, in ms.
     estimate_at_ms: i64,
     sequence: u64,
+    /// When agents' shifts begin or end next, in ms.
+    by_shift: BTreeSet<(i64, String)>,
+    shift_ends: BTreeMap<String, i64>,
 }
 
 impl Leader {
@@ -138,6 +141,8 @@ impl Leader {
             estimated: None,
             estimate_at_ms: i64::MIN,
             sequence: 0,
+            by_shift: BTreeSet::new(),
+            shift_ends: BTreeMap::new(),
         }
     }
 
@@ -162,6 +167,9 @@ impl Leader {
         for (key, entry) in &self.conversations {
             let view = waiting_view(self.floor.settings(), *key, entry, self.refused.get(key));
             self.floor.put_waiting(&view, now_ms);
+            if let Some(resumed) = entry.resumed {
+                self.floor.count_wait_from(*key, resumed.as_millis());
+            }
         }
         // Before the next decision, as of what is known then.
         self.estimate_at_ms = i64::MIN;
@@ -203,13 +211,15 @@ impl Leader {
     pub fn take_in(&mut self, change: Change, now_ms: i64) {
         match change {
             Change::Agent(key, Some(entry)) => {
-                let agent = self.floor.put_agent(&agent_view(&key, &entry, self.performance.get(&key)), now_ms);
-                self.floor.set_assigned(agent, entry.assigned_at.map_or(0, |at| at.as_millis()));
+                self.put_agent(&key, &entry, now_ms);
                 self.conclude(&key, &entry, now_ms);
                 self.agents.insert(key, entry);
             }
             Change::Agent(key, None) => {
                 self.floor.remove_agent(&key, now_ms);
+                if let Some(at) = self.shift_ends.remove(&key) {
+                    self.by_shift.remove(&(at, key.clone()));
+                }
                 for decision in self.by_agent.remove(&key).unwrap_or_default() {
                     self.asked.remove(&decision);
                 }
@@ -218,8 +228,7 @@ impl Leader {
             Change::Practice(key, Some(practised)) => drop(self.practised.insert(key, practised)),
             Change::Practice(key, None) => drop(self.practised.remove(&key)),
             Change::Conversation(key, Some(entry)) => {
-                let view = waiting_view(self.floor.settings(), key, &entry, self.refused.get(&key));
-                self.floor.put_waiting(&view, now_ms);
+                self.put_waiting(key, &entry, now_ms);
                 if !self.conversations.contains_key(&key) {
                     self.look_at(key, None, now_ms + FIRST_TOLD_MS);
                 }
@@ -239,6 +248,39 @@ impl Leader {
     fn look_at(&mut self, key: ConversationKey, told: Option<u32>, at_ms: i64) {
         self.told.insert(key, (told, at_ms));
         self.to_tell.insert((at_ms, key));
+    }
+
+    fn put_agent(&mut self, key: &str, entry: &StaffEntry, now_ms: i64) {
+        let (at_work, changes) = at_work(entry, now_ms);
+        let agent = self.floor.put_agent(&agent_view(key, entry, self.performance.get(key), at_work), now_ms);
+        self.floor.set_assigned(agent, entry.assigned_at.map_or(0, |at| at.as_millis()));
+        let before = match changes {
+            Some(at) => self.shift_ends.insert(key.to_owned(), at),
+            None => self.shift_ends.remove(key),
+        };
+        if let Some(before) = before {
+            self.by_shift.remove(&(before, key.to_owned()));
+        }
+        self.by_shift.extend(changes.map(|at| (at, key.to_owned())));
+    }
+
+    /// Shifts begin and end.
+    fn shifts(&mut self, now_ms: i64) {
+        while let Some((at, key)) = self.by_shift.first().cloned().filter(|(at, _)| *at <= now_ms) {
+            self.by_shift.remove(&(at, key.clone()));
+            self.shift_ends.remove(&key);
+            if let Some(entry) = self.agents.get(&key).cloned() {
+                self.put_agent(&key, &entry, now_ms);
+            }
+        }
+    }
+
+    fn put_waiting(&mut self, key: ConversationKey, entry: &WaitingEntry, now_ms: i64) {
+        let view = waiting_view(self.floor.settings(), key, entry, self.refused.get(&key));
+        self.floor.put_waiting(&view, now_ms);
+        if let Some(resumed) = entry.resumed {
+            self.floor.count_wait_from(key, resumed.as_millis());
+        }
     }
 
     /// Which customers are to be told their place now, at most `limit`: those whose place has changed.
@@ -291,9 +333,8 @@ impl Leader {
     /// An agent is not asked for a conversation for a while.
     fn pass_over(&mut self, conversation: ConversationKey, agent: &str, now_ms: i64, for_ms: i64) {
         self.refused.entry(conversation).or_default().insert(agent.to_owned(), now_ms + for_ms);
-        if let Some(entry) = self.conversations.get(&conversation) {
-            let view = waiting_view(self.floor.settings(), conversation, entry, self.refused.get(&conversation));
-            self.floor.put_waiting(&view, now_ms);
+        if let Some(entry) = self.conversations.get(&conversation).cloned() {
+            self.put_waiting(conversation, &entry, now_ms);
         }
     }
 
@@ -317,6 +358,7 @@ impl Leader {
         if now_ms >= self.estimate_at_ms {
             self.estimate(now_ms);
         }
+        self.shifts(now_ms);
         let mut orders = Vec::new();
         // The floor's own: those that were seen stay in `asked` as long as the slot is held.
         let under_way = self.floor.asked().count();
@@ -389,7 +431,8 @@ impl Leader {
     /// When something changes though no list does, in ms.
     pub fn next_due_ms(&self) -> Option<i64> {
         let answer = self.floor.asked().map(|(_, ask)| ask.at_ms + ANSWER_MS).min();
-        [self.floor.next_due_ms(), answer].into_iter().flatten().min()
+        let shift = self.by_shift.first().map(|(at, _)| *at);
+        [self.floor.next_due_ms(), answer, shift].into_iter().flatten().min()
     }
 
     /// The leader's floor as it was at a decision: from what the lists said then, and what decided beside them.

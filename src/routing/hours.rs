@@ -1,10 +1,10 @@
-//! The tenant's time zone and business hours.
+//! Time zones and business hours: the tenant's, a queue's, and agents' shifts.
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use kefu_events::{
     Timestamp,
-    settings::{BusinessHours, TenantSettings},
+    settings::{BusinessHours, OutOfHoursSettings, TenantSettings},
 };
 
 /// Minutes of a day.
@@ -13,6 +13,104 @@ const DAY_MIN: u32 = 24 * 60;
 const MAX_TIMES: usize = 10;
 /// Holidays, at most: those of some years.
 const MAX_HOLIDAYS: usize = 200;
+
+/// Days after which it is no longer looked when something opens: whoever is closed for longer is closed.
+const LOOKED_AHEAD_DAYS: u64 = 400;
+/// Days in which every weekday comes, with one to spare at either end.
+const WEEK_DAYS: u64 = 8;
+
+/// Business hours where they are meant.
+#[derive(Debug, Clone, Copy)]
+pub struct Hours<'a> {
+    zone: Tz,
+    hours: &'a BusinessHours,
+    /// What customers meet outside of them.
+    pub out_of_hours: &'a OutOfHoursSettings,
+}
+
+impl<'a> Hours<'a> {
+    /// Of a queue, or of the tenant where it has none of its own. A time zone that is not known counts as UTC.
+    pub fn of(settings: &'a TenantSettings, queue: Option<&str>) -> Self {
+        let own = queue.and_then(|queue| settings.queue_hours.get(queue));
+        let zone = own.and_then(|own| own.time_zone.as_ref()).unwrap_or(&settings.time_zone);
+        Self {
+            zone: zone.parse().unwrap_or(Tz::UTC),
+            hours: own.and_then(|own| own.hours.as_ref()).unwrap_or(&settings.hours),
+            out_of_hours: own.and_then(|own| own.out_of_hours.as_ref()).unwrap_or(&settings.out_of_hours),
+        }
+    }
+
+    /// Whether somebody is there.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        is_open_at(self.zone, self.hours, now)
+    }
+
+    /// When somebody is there again, if it is known.
+    pub fn opens_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let today = local(self.zone, now).date();
+        let days = (0..=LOOKED_AHEAD_DAYS).filter_map(|day| today.checked_add_days(Days::new(day)));
+        let openings = days.flat_map(|date| {
+            // After midnight, too: a holiday ends there for those who are open all day.
+            let times = times_on(self.hours, date).map(|(from, _)| from).chain([0]);
+            times.filter_map(move |minute| instant(self.zone, date, minute)).collect::<Vec<_>>()
+        });
+        openings.filter(|at| *at > now && self.is_open(*at)).min_by_key(|at| at.as_millis())
+    }
+}
+
+/// Whether an agent with these shifts is to be offered something, having said at `since` to be available; and when that is to
+/// be asked again.
+///
+/// Within a shift, yes. Outside of one, if it was said after the last one ended: who comes early, stays longer, or
+/// comes on a day off says so. Whoever merely forgot to say that the day is over did not.
+pub fn on_shift(
+    zone: &str,
+    hours: &BusinessHours,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> (bool, Option<Timestamp>) {
+    let zone: Tz = zone.parse().unwrap_or(Tz::UTC);
+    let today = local(zone, now).date();
+    let first = today.checked_sub_days(Days::new(WEEK_DAYS)).unwrap_or(today);
+    let days = (0..=2 * WEEK_DAYS).filter_map(|day| first.checked_add_days(Days::new(day)));
+    let (mut next, mut ended) = (None::<Timestamp>, None::<Timestamp>);
+    for date in days {
+        for (from, to) in times_on(hours, date) {
+            let (from, to) = (instant(zone, date, from), instant(zone, date, to));
+            ended = ended.max(to.filter(|to| *to <= now));
+            let changes = [from, to].into_iter().flatten().filter(|at| *at > now);
+            next = changes.chain(next).min();
+        }
+    }
+    let said_since = since.is_some_and(|since| ended.is_none_or(|ended| since >= ended));
+    (is_open_at(zone, hours, now) || said_since, next)
+}
+
+fn local(zone: Tz, now: Timestamp) -> NaiveDateTime {
+    let utc: DateTime<Utc> = now.to_datetime();
+    utc.with_timezone(&zone).naive_local()
+}
+
+fn is_open_at(zone: Tz, hours: &BusinessHours, now: Timestamp) -> bool {
+    let local = local(zone, now);
+    is_open(hours, local.date(), local.weekday().number_from_monday(), local.hour() * 60 + local.minute())
+}
+
+/// The times of a date's weekday, in minutes of the day.
+fn times_on(hours: &BusinessHours, date: NaiveDate) -> impl Iterator<Item = (u32, u32)> {
+    let today = days(hours).into_iter().zip(1..).find(|(_, number)| *number == date.weekday().number_from_monday());
+    let times = today.map(|((_, times), _)| times.as_slice()).unwrap_or_default();
+    times.iter().filter_map(|text| span(text))
+}
+
+/// The moment of a minute of a day, 24:00 being the next day's first. The first of two where clocks are set back; where
+/// they are set forward over it, the moment after.
+fn instant(zone: Tz, date: NaiveDate, minute: u32) -> Option<Timestamp> {
+    let local = date.and_hms_opt(0, 0, 0)?.checked_add_signed(TimeDelta::minutes(i64::from(minute)))?;
+    let after_gap = || zone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest();
+    let at = zone.from_local_datetime(&local).earliest().or_else(after_gap)?;
+    Some(Timestamp::from(at.to_utc()))
+}
 
 /// A moment where the tenant is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +129,7 @@ impl LocalTime {
     /// This moment where the tenant is. A time zone that is not known counts as UTC.
     pub fn of(settings: &TenantSettings, now: Timestamp) -> Self {
         let zone: Tz = settings.time_zone.parse().unwrap_or(Tz::UTC);
-        let utc: DateTime<Utc> = now.to_datetime();
-        let local = utc.with_timezone(&zone).naive_local();
+        let local = local(zone, now);
         let (weekday, minute) = (local.weekday().number_from_monday(), local.hour() * 60 + local.minute());
         let date = local.date();
         Self {

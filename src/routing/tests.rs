@@ -2,10 +2,13 @@
 
 use super::{
     bounds::{MAX_STEPS, TAGS},
-    hours::LocalTime,
+    hours::{Hours, LocalTime, on_shift},
     *,
 };
-use kefu_events::{Timestamp, settings::TenantSettings};
+use kefu_events::{
+    Timestamp,
+    settings::{BusinessHours, TenantSettings},
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -251,6 +254,64 @@ fn hours_are_those_where_the_tenant_is() {
         assert_eq!(refused.0, path);
     }
     assert_eq!(hours::check("Mars/Base", &Default::default()).unwrap_err().0, "time_zone");
+}
+
+fn moment(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+#[test]
+fn a_queue_has_hours_of_its_own_and_opens_when_it_opens() {
+    let settings: TenantSettings = serde_json::from_value(json!({
+        "time_zone": "Europe/Berlin",
+        "hours": {"monday": ["09:00-12:00", "13:00-24:00"], "holidays": ["2026-11-30"]},
+        "queue_hours": {
+            "night": {"hours": {"sunday": ["02:30-04:00"], "saturday": ["22:00-24:00"]}},
+            "asia": {"time_zone": "Asia/Shanghai", "out_of_hours": {"action": "callback", "text": "Later."}},
+            "never": {"hours": {"monday": ["09:00-09:00"]}},
+            "always": {"hours": {"holidays": ["2026-12-25"]}},
+        },
+    }))
+    .unwrap();
+    let opens = |queue: Option<&str>, now: &str| {
+        let hours = Hours::of(&settings, queue);
+        (hours.is_open(moment(now)), hours.opens_after(moment(now)).map(|at| at.to_string()))
+    };
+    let at = |time: &str| Some(moment(time).to_string());
+    assert_eq!(opens(None, "2026-11-22T12:00:00Z"), (false, at("2026-11-23T08:00:00Z")));
+    assert_eq!(opens(None, "2026-11-23T11:30:00Z"), (false, at("2026-11-23T12:00:00Z")), "after lunch");
+    assert_eq!(opens(None, "2026-11-24T00:00:00Z"), (false, at("2026-12-07T08:00:00Z")), "a holiday is passed over");
+    assert_eq!(opens(Some("asia"), "2026-11-22T12:00:00Z"), (false, at("2026-11-23T01:00:00Z")));
+    assert_eq!(opens(Some("other"), "2026-11-22T12:00:00Z"), opens(None, "2026-11-22T12:00:00Z"));
+    // Clocks are set forward over 2:30: it opens when there is such a time again.
+    assert_eq!(opens(Some("night"), "2027-03-28T00:00:00Z"), (false, at("2027-03-28T01:30:00Z")));
+    // And back over it: the first 2:30 of two.
+    assert_eq!(opens(Some("night"), "2026-10-24T22:10:00Z"), (false, at("2026-10-25T00:30:00Z")));
+    assert_eq!(opens(Some("always"), "2026-12-25T12:00:00Z"), (false, at("2026-12-25T23:00:00Z")));
+    assert_eq!(opens(Some("never"), "2026-11-22T12:00:00Z").1, None);
+}
+
+#[test]
+fn who_says_so_after_the_shift_is_at_work_and_who_forgot_to_go_is_not() {
+    let hours: BusinessHours = serde_json::from_value(json!({
+        "monday": ["09:00-12:00", "13:00-17:00"], "tuesday": ["09:00-17:00"],
+    }))
+    .unwrap();
+    let on = |since: Option<&str>, now: &str| {
+        let (on, next) = on_shift("Europe/Berlin", &hours, since.map(moment), moment(now));
+        (on, next.map(|at| at.to_string()))
+    };
+    let at = |time: &str| Some(moment(time).to_string());
+    let early = Some("2026-11-23T07:50:00Z");
+    assert_eq!(on(early, "2026-11-23T07:55:00Z"), (true, at("2026-11-23T08:00:00Z")), "ten minutes early");
+    assert_eq!(on(early, "2026-11-23T08:00:00Z"), (true, at("2026-11-23T11:00:00Z")));
+    assert_eq!(on(early, "2026-11-23T11:00:00Z"), (false, at("2026-11-23T12:00:00Z")), "at lunch");
+    assert_eq!(on(early, "2026-11-23T12:00:00Z"), (true, at("2026-11-23T16:00:00Z")));
+    assert_eq!(on(early, "2026-11-23T16:00:00Z"), (false, at("2026-11-24T08:00:00Z")), "forgot to go");
+    assert!(on(Some("2026-11-23T16:05:00Z"), "2026-11-23T20:00:00Z").0, "stays longer");
+    assert!(!on(Some("2026-11-23T16:05:00Z"), "2026-11-24T16:00:00Z").0, "not for ever");
+    assert_eq!(on(None, "2026-11-22T12:00:00Z"), (false, at("2026-11-23T08:00:00Z")));
+    assert_eq!(on_shift("UTC", &BusinessHours::default(), None, moment("2026-11-22T12:00:00Z")), (true, None));
 }
 
 /// Pieces that conditions are made of, and some that they are not.

@@ -72,6 +72,8 @@ pub enum Reason {
     Offline,
     /// Away.
     Away,
+    /// The shift is over, or has not begun.
+    OffShift,
     /// Takes only what is handed over by name.
     TransfersOnly,
     /// The conversation is for another agent: wanted by name, or preferred for now.

@@ -56,6 +56,8 @@ pub enum Status {
     TransfersOnly,
     /// Not at work.
     Offline,
+    /// Available, but the shift is over, and nothing was said since.
+    OffShift,
 }
 
 /// How an agent works, compared with the group: 1 is like everybody.

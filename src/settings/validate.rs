@@ -9,7 +9,7 @@ use kefu_events::{
     Refusal,
     key::is_token,
     routing::RoutingSettings,
-    settings::{OutOfHoursAction, TenantSettings},
+    settings::{OutOfHoursAction, OutOfHoursSettings, TenantSettings},
 };
 use regex::{Regex, RegexBuilder};
 use serde::de::DeserializeOwned;
@@ -135,6 +135,7 @@ fn texts(settings: &TenantSettings) -> Result<(), Refusal> {
         ("texts.queue_position", &texts.queue_position),
         ("texts.queue_position_only", &texts.queue_position_only),
         ("texts.which_question", &texts.which_question),
+        ("texts.callback", &texts.callback),
         ("texts.abandoned", &texts.abandoned),
         ("texts.satisfaction_request", &texts.satisfaction_request),
         ("texts.satisfaction_thanks", &texts.satisfaction_thanks),
@@ -145,8 +146,23 @@ fn texts(settings: &TenantSettings) -> Result<(), Refusal> {
 }
 
 fn out_of_hours(settings: &TenantSettings) -> Result<(), Refusal> {
-    let least = if settings.out_of_hours.action == OutOfHoursAction::Queue { 0 } else { 1 };
-    chars("out_of_hours.text", &settings.out_of_hours.text, least..=MAX_TEXT_CHARS)
+    out_of_hours_of("out_of_hours", &settings.out_of_hours)?;
+    for (queue, own) in &settings.queue_hours {
+        let path = |of: &str| format!("queue_hours.{queue}.{of}");
+        if !settings.queues.contains(queue) {
+            return Err(invalid(&format!("queue_hours.{queue}"), "there is no such queue"));
+        }
+        let (zone, hours) = (own.time_zone.as_ref(), own.hours.as_ref());
+        hours::check(zone.unwrap_or(&settings.time_zone), hours.unwrap_or(&settings.hours))
+            .map_err(|(of, message)| invalid(&path(&of), message))?;
+        own.out_of_hours.as_ref().map_or(Ok(()), |own| out_of_hours_of(&path("out_of_hours"), own))?;
+    }
+    Ok(())
+}
+
+fn out_of_hours_of(path: &str, settings: &OutOfHoursSettings) -> Result<(), Refusal> {
+    let least = if settings.action == OutOfHoursAction::Queue { 0 } else { 1 };
+    chars(&format!("{path}.text"), &settings.text, least..=MAX_TEXT_CHARS)
 }
 
 fn numbers(settings: &TenantSettings) -> Result<(), Refusal> {

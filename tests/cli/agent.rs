@@ -64,3 +64,51 @@ fn what_an_agent_may_not_do_is_refused_with_a_reason() {
     kefu.run(&["agent", "skills", "anna", "--skill", "tax=9"]).exits(2);
     kefu.run(&["agent", "status", "anna", "asleep"]).exits(2);
 }
+
+#[test]
+fn a_decision_is_taken_again_and_shifts_keep_offers_away() {
+    let kefu = Serving::start();
+    // Long before the first decision: a scheduler looks at the settings now and then.
+    kefu.ask(&["settings", "set", "--document", "scheduling", "queues.support.required.tax=3"]);
+    for agent in ["anna", "bob", "cyd"] {
+        let skill = if agent == "bob" { "tax=1" } else { "tax=4" };
+        kefu.ask(&["agent", "add", agent, "--name", agent, "--skill", skill, "--queue", "support"]);
+        kefu.ask(&["agent", "online", agent]);
+        kefu.ask(&["agent", "status", agent, "available"]);
+    }
+    // Cyd works on no day of the week, and has said nothing since.
+    let shifts = ["agent", "shifts", "cyd", "--time-zone", "Europe/Berlin", "--off", "2026-12-25"];
+    for day in ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] {
+        let one = format!("{day}=00:00-00:01");
+        kefu.ask(&[&shifts[..], &["--on", &one]].concat());
+    }
+    assert!(kefu.run(&["agent", "show", "cyd"]).exits(0).stdout.contains("sunday 00:00-00:01; Europe/Berlin"));
+    kefu.run(&["agent", "shifts", "cyd", "--time-zone", "Mars/Base"]).exits(3);
+    kefu.run(&["agent", "shifts", "cyd", "--time-zone", "UTC", "--on", "someday=09:00-17:00"]).exits(2);
+    kefu.ask(&["agent", "shifts", "cyd", "--none"]);
+    assert_eq!(kefu.ask(&["agent", "show", "cyd"]).json()["state"]["shifts"], json!(null));
+    kefu.ask(&["agent", "status", "cyd", "away"]);
+
+    kefu.run(&["send", "--from", "dan", "human"]).exits(0);
+    kefu.until("an offer", || {
+        let shown = kefu.ask(&["show", "cli:dan"]).json();
+        shown["state"]["session"]["phase"]["offered"].is_array().then_some(())
+    });
+    let why = kefu.ask(&["why", "cli:dan", "--agent", "bob"]).json();
+    let decision = &why["decisions"][0];
+    assert_eq!((&decision["agent"], &decision["again"]["same"]), (&json!("anna"), &json!(true)), "{why:#}");
+    assert_eq!(decision["again"]["agent"], json!({"answer": "impossible", "reason": "skill"}));
+    let away = kefu.run(&["why", "cli:dan", "--agent", "cyd"]).exits(0).stdout;
+    assert!(away.contains("cyd could not: away") && away.contains("the same"), "{away}");
+    let recorded = kefu.ask(&["why", "cli:dan", "--recorded"]).json();
+    assert_eq!(recorded["decisions"][0].get("again"), None);
+    kefu.ask(&["act", "cli:dan", "--as", "agent:anna", "accept"]);
+    kefu.ask(&["act", "cli:dan", "--as", "agent:anna", "close"]);
+    kefu.run(&["send", "--from", "dan", "5"]).exits(0);
+    let estimate = kefu.until("what is known of Anna's work", || {
+        let known = kefu.ask(&["agent", "show", "anna"]).json()["estimates"]["tax"].clone();
+        known["rated"].as_f64().is_some_and(|rated| rated > 0.9).then_some(known)
+    });
+    assert_eq!((&estimate["enough"], &estimate["speed"]), (&json!(false), &json!(1.0)), "one case says nothing yet");
+    assert!(kefu.run(&["agent", "show", "anna"]).exits(0).stdout.contains("tax: like everybody"));
+}

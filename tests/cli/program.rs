@@ -167,6 +167,19 @@ impl Serving {
         }
     }
 
+    /// Asks until there is an answer.
+    #[track_caller]
+    pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(std::time::Instant::now() < deadline, "{what} did not come: {}", log(self.path()));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
     /// Waits for its end: its exit code, and its directory.
     pub fn wait(mut self) -> (Option<i32>, TempDir) {
         let status = self.child.wait().unwrap();

@@ -1,6 +1,6 @@
 //! What may be asked of an agent.
 
-use super::{Practice, ReservationKind, RoutingStatus};
+use super::{Practice, ReservationKind, RoutingStatus, Shifts};
 use crate::{Timestamp, V};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,14 @@ pub enum AgentCommand {
         /// Channel → slots that a conversation on it takes; the tenant's number where it is not named. Absent: as it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         weights: Option<BTreeMap<String, u32>>,
+    },
+    /// When the agent works.
+    SetShifts {
+        /// Version of this command.
+        v: V<1>,
+        /// Absent: whenever the agent says to be available.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shifts: Option<Shifts>,
     },
     /// No agent any more: no new reservations. What is held is kept to its end.
     Remove {

@@ -1,6 +1,6 @@
 //! What can have happened to an agent.
 
-use super::{Handled, Practice, ReservationKind, RoutingStatus};
+use super::{Handled, Practice, ReservationKind, RoutingStatus, Shifts};
 use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,14 @@ pub enum AgentEvent {
         /// Channel → slots that a conversation on it takes; the tenant's number where it is not named.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         weights: BTreeMap<String, u32>,
+    },
+    /// Shifts were set.
+    ShiftsChanged {
+        /// Version of this event.
+        v: V<1>,
+        /// Absent: the agent works whenever available.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shifts: Option<Shifts>,
     },
     /// No agent any more: what is held is kept to its end, and nothing is added.
     AgentRemoved {

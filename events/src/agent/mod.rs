@@ -10,6 +10,7 @@ mod event;
 pub use command::AgentCommand;
 pub use event::AgentEvent;
 
+use crate::settings::BusinessHours;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,16 @@ impl RoutingStatus {
             Self::Offline => "offline",
         }
     }
+}
+
+/// When an agent works. Outside of it nothing is offered, unless the agent has said meanwhile to be available.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shifts {
+    /// IANA name of the time zone in which they are meant, such as `Europe/Berlin`.
+    pub time_zone: String,
+    /// Per weekday.
+    pub hours: BusinessHours,
 }
 
 /// Skills of which a conversation is a case: from how such cases went, an agent's speed and quality are estimated.

@@ -231,6 +231,14 @@ pub enum ConversationEvent {
         /// Routing rules that did not hold because something was wrong with them, and what.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rule_errors: Vec<RuleError>,
+        /// Nobody is asked before: the queue opens then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Timestamp>,
+    },
+    /// The queue has opened: whoever was put off until then waits for a person now.
+    CallbackDue {
+        /// Version of this event.
+        v: V<1>,
     },
     /// It was offered to an agent.
     OfferMade {

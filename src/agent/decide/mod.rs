@@ -84,6 +84,7 @@ fn may_ask(asker: ActorKind, command: &AgentCommand) -> bool {
         Command::Register { .. }
         | Command::SetSkills { .. }
         | Command::SetCapacity { .. }
+        | Command::SetShifts { .. }
         | Command::Remove { .. }
         | Command::OccupySlot { .. }
         | Command::ReleaseSlot { .. }
@@ -102,6 +103,7 @@ fn carry_out(step: &mut Step, command: &AgentCommand) -> Result<(), Refusal> {
             profile::set_skills(step, skills.as_ref(), languages.as_deref(), queues.as_deref())
         }
         Command::SetCapacity { slots, weights, .. } => profile::set_capacity(step, *slots, weights.as_ref()),
+        Command::SetShifts { shifts, .. } => profile::set_shifts(step, shifts.as_ref()),
         Command::Remove { .. } => profile::remove(step),
         Command::SetPresence { online, connection, .. } => presence::set(step, *online, connection.as_deref()),
         Command::SetStatus { status, reason, .. } => presence::set_status(step, *status, reason.as_deref()),

@@ -54,7 +54,9 @@ pub(super) fn set_status(step: &mut Step, status: RoutingStatus, reason: Option<
     if reason.is_some_and(|reason| reason.trim().is_empty() || reason.chars().count() > MAX_REASON_CHARS) {
         return Err(invalid(format!("a reason has 1 to {MAX_REASON_CHARS} characters")));
     }
-    if status == step.state.status && reason == step.state.reason.as_deref() {
+    // Said again after the end of a shift, it means that the agent goes on.
+    let is_at_work = step.state.at_work(step.context.now).0;
+    if status == step.state.status && reason == step.state.reason.as_deref() && is_at_work {
         return Err(unchanged(format!("the agent is {} already", status.as_str())));
     }
     step.emit(AgentEvent::StatusChanged { v: V, status, reason: reason.map(str::to_owned) });

@@ -1,10 +1,13 @@
 //! Who the agent is, what the agent can do, and how much at once.
 
 use super::{Step, invalid, not_removed, slot, unchanged};
-use crate::agent::state::{DEFAULT_SLOTS, MAX_SLOTS};
+use crate::{
+    agent::state::{DEFAULT_SLOTS, MAX_SLOTS},
+    routing::hours,
+};
 use kefu_events::{
     Refusal, V,
-    agent::AgentEvent,
+    agent::{AgentEvent, Shifts},
     key::{is_token, token_of},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +99,18 @@ pub(super) fn set_capacity(
         return Err(unchanged("the agent has this capacity already"));
     }
     step.emit(AgentEvent::CapacityChanged { v: V, slots, weights });
+    Ok(())
+}
+
+pub(super) fn set_shifts(step: &mut Step, shifts: Option<&Shifts>) -> Result<(), Refusal> {
+    not_removed(step)?;
+    if let Some(Shifts { time_zone, hours }) = shifts {
+        hours::check(time_zone, hours).map_err(|(path, message)| invalid(format!("{path}: {message}")))?;
+    }
+    if shifts == step.state.shifts.as_ref() {
+        return Err(unchanged("the agent has these shifts already"));
+    }
+    step.emit(AgentEvent::ShiftsChanged { v: V, shifts: shifts.cloned() });
     Ok(())
 }
 

@@ -422,3 +422,21 @@ fn a_rating_is_remembered_with_its_skills_and_many_skills_are_not_kept_for_ever(
     }
     assert_eq!(world.state.practised.len(), MAX_PRACTISED);
 }
+
+#[test]
+fn after_the_shift_available_is_said_again_by_who_stays() {
+    let mut world = World::ready();
+    let shifts = json!({"time_zone": "Europe/Berlin", "hours": {"sunday": ["09:00-14:00"]}});
+    world.does(System, json!({"type": "set_shifts", "shifts": shifts}));
+    assert!(world.state.at_work(world.now).0, "it is 13:00 in Berlin");
+    let again = json!({"type": "set_status", "status": "available"});
+    assert_eq!(world.asks(TheAgent, again.clone()).code(), Some("unchanged"));
+    world.later(3_600);
+    assert!(!world.state.at_work(world.now).0);
+    assert_eq!(world.does(TheAgent, again).types(), ["status_changed"]);
+    assert!(world.state.at_work(world.now).0);
+    let wrong = json!({"type": "set_shifts", "shifts": {"time_zone": "Mars/Base", "hours": {}}});
+    assert_eq!(world.asks(System, wrong).code(), Some("invalid"));
+    world.does(System, json!({"type": "set_shifts"}));
+    assert_eq!(world.state.shifts, None);
+}

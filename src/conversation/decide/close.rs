@@ -58,8 +58,8 @@ pub(super) fn end(step: &mut Step, reason: CloseReason) {
     match reason {
         CloseReason::Inactivity => step.say(|texts| &texts.inactivity_closed),
         CloseReason::Abandoned => step.say(|texts| &texts.abandoned),
-        CloseReason::OutOfHours => step.say_text(&step.settings.out_of_hours.text),
-        CloseReason::WrappedUp | CloseReason::ClosedByAgent | CloseReason::CustomerLeft => {}
+        // Who sends somebody away out of hours has said so.
+        CloseReason::OutOfHours | CloseReason::WrappedUp | CloseReason::ClosedByAgent | CloseReason::CustomerLeft => {}
     }
     let Some(session) = &step.state.session else { return };
     let (number, served, left) = (session.number, session.served, session.customer_left);

@@ -112,6 +112,7 @@ pub(in crate::conversation) fn set_aside(state: &State, quarantined: Quarantined
                 required: session.required.clone(),
                 wished: session.wished.clone(),
                 rule_errors: Vec::new(),
+                not_before: None,
             });
         }
     }
@@ -236,6 +237,7 @@ fn open_to_all(step: &mut Step, waiting: &Waiting) {
             required,
             wished,
             rule_errors: Vec::new(),
+            not_before: waiting.not_before,
         });
     }
 }

@@ -6,10 +6,10 @@ use crate::{
         route::{destination, first_queue},
         state::MAX_TAGS,
     },
-    routing::{Routed, hours::LocalTime},
+    routing::{Routed, hours::Hours},
 };
 use kefu_events::{
-    V,
+    Timestamp, V,
     conversation::{CloseReason, ConversationEvent, RuleError},
     settings::OutOfHoursAction,
 };
@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub wished: BTreeSet<String>,
     /// What was wrong with rules.
     pub errors: Vec<RuleError>,
+    /// Nobody is asked before.
+    pub not_before: Option<Timestamp>,
 }
 
 impl Place {
@@ -77,8 +79,12 @@ pub(super) fn to_queue(step: &mut Step) {
 /// Closes the session where nobody is there and nobody may wait.
 pub(super) fn turned_away(step: &mut Step) -> bool {
     let settings = step.settings;
-    let away = settings.out_of_hours.action == OutOfHoursAction::Close && !LocalTime::of(settings, step.now).open;
+    // Where all queues have the same hours, it need not be known which one it is.
+    let queue = if settings.queue_hours.is_empty() { None } else { find(step).queue };
+    let hours = Hours::of(settings, queue.as_deref());
+    let away = hours.out_of_hours.action == OutOfHoursAction::Close && !hours.is_open(step.now);
     if away {
+        step.say_text(&hours.out_of_hours.text);
         close::end(step, CloseReason::OutOfHours);
     }
     away
@@ -91,29 +97,30 @@ fn find(step: &Step) -> Routed {
 fn put(step: &mut Step, destination: Routed) {
     let Routed { rules, queue, priority, required, wished, tags, errors, .. } = destination;
     let queue = queue.unwrap_or_else(|| first_queue(step.settings));
-    let place = Place { queue, agent: None, priority, rules, required, wished, errors };
+    let hours = Hours::of(step.settings, Some(&queue));
+    let away = Some(hours.out_of_hours.action).filter(|_| !hours.is_open(step.now));
+    let not_before = hours.opens_after(step.now).filter(|_| away == Some(OutOfHoursAction::Callback));
+    let place = Place { queue, agent: None, priority, rules, required, wished, errors, not_before };
     let room = MAX_TAGS.saturating_sub(step.state.tags.len());
     let new = tags.into_iter().filter(|tag| !step.state.tags.contains(tag)).take(room);
     let new: Vec<String> = new.collect();
     if !new.is_empty() {
         step.emit(ConversationEvent::Tagged { v: V, tags: new });
     }
-    let settings = step.settings;
-    let away = settings.out_of_hours.action == OutOfHoursAction::Message && !LocalTime::of(settings, step.now).open;
-    if away {
-        step.say_text(&settings.out_of_hours.text);
-    } else {
-        step.say(|texts| &texts.handoff);
+    match away {
+        Some(OutOfHoursAction::Message | OutOfHoursAction::Callback) => step.say_text(&hours.out_of_hours.text),
+        Some(OutOfHoursAction::Queue | OutOfHoursAction::Close) | None => step.say(|texts| &texts.handoff),
     }
     enqueue(step, place);
 }
 
 /// Puts the conversation into a queue.
 pub(super) fn enqueue(step: &mut Step, place: Place) {
-    let Place { queue, agent, priority, rules, required, wished, errors } = place;
+    let Place { queue, agent, priority, rules, required, wished, errors, not_before } = place;
     let before = step.state.session.as_ref().map_or(0, |session| session.priority);
     let patience_s = step.settings.queue_abandon_s;
-    let abandon_at = (patience_s > 0).then(|| step.after(patience_s));
+    let from = not_before.unwrap_or(step.now);
+    let abandon_at = (patience_s > 0).then(|| from.plus_seconds(i64::from(patience_s)));
     step.emit(ConversationEvent::Queued {
         v: V,
         queue,
@@ -124,5 +131,6 @@ pub(super) fn enqueue(step: &mut Step, place: Place) {
         required,
         wished,
         rule_errors: errors,
+        not_before,
     });
 }

@@ -22,6 +22,10 @@ pub(super) fn fired(step: &mut Step, named: &str, due: Timestamp) -> Result<(), 
             answer::give_up(step, asked, NoAnswerReason::TimedOut, None);
         }
         timer::OFFER => offer::time_out(step)?,
+        timer::OPENING => {
+            step.emit(ConversationEvent::CallbackDue { v: V });
+            step.say(|texts| &texts.callback);
+        }
         timer::QUEUE => close::end(step, CloseReason::Abandoned),
         timer::WRAP_UP => close::end(step, CloseReason::WrappedUp),
         timer::SNOOZE => pause::take_up(step),

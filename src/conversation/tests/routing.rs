@@ -1,6 +1,7 @@
 //! Where conversations go: by rules, by name, and out of hours.
 
 use super::*;
+use crate::conversation::state::{Phase, Waiting};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn ruled(mut settings: Value, rules: Value) -> World {
@@ -149,6 +150,46 @@ fn out_of_hours_customers_wait_are_told_or_are_sent_away() {
     world.now = "2026-11-23T01:00:00Z".parse().unwrap();
     world.says("human");
     assert_eq!(queued(&world.says("1")).0, "support");
+}
+
+#[test]
+fn who_asks_before_a_queue_opens_is_put_off_until_then_and_keeps_the_place() {
+    let mut settings = closed_today("callback");
+    settings["queue_abandon_s"] = json!(600);
+    settings["texts"] = json!({"callback": "We are here now."});
+    let mut world = ruled(settings, json!([]));
+    world.says("human");
+    let asked_at = world.now;
+    let outcome = world.says("1");
+    assert_eq!((outcome.texts(), world.phase()), (vec!["We are back on Monday."], "queued"));
+    // On Monday at 9:00 in Shanghai.
+    let opens: Timestamp = "2026-11-23T01:00:00Z".parse().unwrap();
+    assert_eq!(world.deadlines(), [Deadline { timer: "opening", due: opens }]);
+    let outcome = world.fires("opening");
+    assert_eq!((outcome.types()[0].as_str(), outcome.texts()), ("callback_due", vec!["We are here now."]));
+    let Some(Phase::Queued(Waiting { since, not_before: None, resumed, .. })) = world.state.phase() else {
+        panic!("{:?}", world.state.phase())
+    };
+    assert_eq!((*resumed, *since <= asked_at.plus_seconds(60)), (Some(opens), true));
+    assert_eq!(world.deadlines(), [Deadline { timer: "queue", due: opens.plus_seconds(600) }], "patience begins now");
+    world.assert_sound();
+}
+
+#[test]
+fn each_queue_has_its_own_hours() {
+    let mut settings = closed_today("close");
+    settings["queue_hours"] = json!({"sales": {"hours": {"sunday": ["00:00-24:00"]}},
+        "refunds": {"out_of_hours": {"action": "message", "text": "Refunds are slow today."}}});
+    let sales = json!([{"name": "all", "when": "true", "then": {"queue": "sales"}}]);
+    let mut world = ruled(settings.clone(), sales);
+    world.says("human");
+    assert_eq!(queued(&world.says("1")).0, "sales", "it is open");
+    let refunds = json!([{"name": "all", "when": "true", "then": {"queue": "refunds"}}]);
+    let mut world = ruled(settings.clone(), refunds);
+    world.says("human");
+    assert_eq!(world.says("1").texts(), ["Refunds are slow today."]);
+    let mut world = ruled(settings, json!([]));
+    assert_eq!(world.says("human").types().last().unwrap(), "session_closed");
 }
 
 #[test]

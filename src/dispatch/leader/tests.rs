@@ -328,3 +328,24 @@ fn who_is_faster_is_asked_first_where_the_policy_looks_at_it() {
     doubted.waits(1, json!({}));
     assert_eq!(doubted.orders()[0].agent, "ann", "the first of two who are alike");
 }
+
+#[test]
+fn nothing_is_offered_after_the_shift_and_again_when_the_next_begins() {
+    let mut world = World::new(json!({}));
+    // 1970-01-01, a Thursday, 00:16:40.
+    world.agent("ann", 1);
+    let shifts = json!({"time_zone": "UTC", "hours": {"thursday": ["00:00-00:20"], "friday": ["09:00-17:00"]}});
+    let ann = world.agents.get_mut("ann").unwrap();
+    ann.shifts = serde_json::from_value(shifts).unwrap();
+    ann.status_since = Some(Timestamp::from_millis(0));
+    world.show("ann");
+    assert_eq!(world.leader.next_due_ms(), Some(1_200_000), "the end of the shift");
+    world.now_ms = 1_200_000;
+    world.waits(1, json!({}));
+    assert_eq!(world.asked().len(), 0);
+    let why = world.leader.why_not(ConversationKey(1), "ann", world.now_ms);
+    assert_eq!(serde_json::to_value(why).unwrap()["reason"], "off_shift");
+    world.now_ms = (24 + 9) * 3_600_000;
+    assert_eq!(world.leader.next_due_ms(), Some(world.now_ms));
+    assert_eq!(world.asked(), ["ann for 1"]);
+}

@@ -1,14 +1,14 @@
 //! What the lists say, as the floor sees it.
 
 use crate::{
-    routing::require,
+    routing::{hours::on_shift, require},
     scheduler::{
         AgentView, ConversationKey, Scheduling, WaitingView,
         views::{Performance, Preferred, Status},
     },
     store::{StaffEntry, WaitingEntry},
 };
-use kefu_events::agent::RoutingStatus;
+use kefu_events::{Timestamp, agent::RoutingStatus};
 use std::collections::BTreeMap;
 
 /// Skill → how an agent works there.
@@ -20,7 +20,12 @@ pub(super) fn weight_of(settings: &Scheduling, channel: &str) -> u32 {
 }
 
 /// An agent, as the floor sees one.
-pub(super) fn agent_view(key: &str, entry: &StaffEntry, performance: Option<&Performances>) -> AgentView {
+pub(super) fn agent_view(
+    key: &str,
+    entry: &StaffEntry,
+    performance: Option<&Performances>,
+    at_work: bool,
+) -> AgentView {
     let mut load: BTreeMap<ConversationKey, u32> = BTreeMap::new();
     for held in entry.held.values() {
         // A key that is none of a conversation's takes its slots all the same: under the key 0, which no hash has.
@@ -30,6 +35,7 @@ pub(super) fn agent_view(key: &str, entry: &StaffEntry, performance: Option<&Per
     AgentView {
         id: key.to_owned(),
         status: match entry.status {
+            RoutingStatus::Available | RoutingStatus::TransfersOnly if !at_work => Status::OffShift,
             RoutingStatus::Available => Status::Available,
             RoutingStatus::Away => Status::Away,
             RoutingStatus::TransfersOnly => Status::TransfersOnly,
@@ -45,6 +51,14 @@ pub(super) fn agent_view(key: &str, entry: &StaffEntry, performance: Option<&Per
         // From the log alone, so that it is the same whoever looks when.
         idle_since_ms: entry.freed_at.max(entry.status_since).max(entry.idle_since).map(|since| since.as_millis()),
     }
+}
+
+/// Whether an agent is at work, by shifts and by what was said; and when that may change, in ms.
+pub(super) fn at_work(entry: &StaffEntry, now_ms: i64) -> (bool, Option<i64>) {
+    let Some(shifts) = &entry.shifts else { return (true, None) };
+    let now = Timestamp::from_millis(now_ms);
+    let (at_work, changes) = on_shift(&shifts.time_zone, &shifts.hours, entry.status_since, now);
+    (at_work, changes.map(|at| at.as_millis()))
 }
 
 /// A conversation that waits, as the floor sees one.

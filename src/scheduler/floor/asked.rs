@@ -41,7 +41,8 @@ impl Floor {
         let Some(waiting) = &mut self.waiting[ix as usize] else { return };
         waiting.asked = Some(decision);
         let queue = self.demands[waiting.demand as usize].demand.queue;
-        let (wait_ms, expected_ms) = (now_ms - waiting.since_ms, waiting.expected_ms.take());
+        let (wait_ms, expected_ms) =
+            (now_ms - waiting.counts_from_ms.unwrap_or(waiting.since_ms), waiting.expected_ms.take());
         let known = &mut self.queue_states[queue as usize];
         known.service.assigned(wait_ms, expected_ms, known.rules.target.as_ref(), now_ms);
         let load = Load { conversation: matched.conversation.0, weight, asked: Some(decision) };

@@ -119,6 +119,7 @@ impl Floor {
             _ if !agent.online => Some(Reason::Offline),
             Status::Offline => Some(Reason::Offline),
             Status::Away => Some(Reason::Away),
+            Status::OffShift => Some(Reason::OffShift),
             Status::TransfersOnly if !by_name => Some(Reason::TransfersOnly),
             Status::TransfersOnly | Status::Available => None,
         };

@@ -104,9 +104,18 @@ impl Floor {
             standing: Standing::Nowhere,
             due_ms,
             marked: was_marked,
+            counts_from_ms: None,
             expected_ms,
         });
         self.stand_again(ix, now_ms);
+    }
+
+    /// A conversation's wait counts from this moment on, in ms, for service level and estimates: it had been put off. Its
+    /// place in the line stays that of when it came.
+    pub fn count_wait_from(&mut self, conversation: ConversationKey, from_ms: i64) {
+        if let Some(waiting) = self.number(conversation).and_then(|ix| self.waiting[ix as usize].as_mut()) {
+            waiting.counts_from_ms = Some(from_ms);
+        }
     }
 
     /// A conversation waits no longer: it has an agent, or the customer has gone. What was asked for it stays in the

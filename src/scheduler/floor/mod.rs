@@ -256,6 +256,8 @@ pub(super) struct Waiting {
     standing: Standing,
     due_ms: Option<i64>,
     marked: bool,
+    /// Since when its wait counts, in ms, where that is later than when it came.
+    counts_from_ms: Option<i64>,
     /// What was said on arrival, in ms, to learn how wrong it was.
     expected_ms: Option<f64>,
 }

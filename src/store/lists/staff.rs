@@ -8,7 +8,10 @@ use crate::{
     aggregate::Tracked,
     store::{Entries, List, Store, StoreError, Subject},
 };
-use kefu_events::{Timestamp, agent::RoutingStatus};
+use kefu_events::{
+    Timestamp,
+    agent::{RoutingStatus, Shifts},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,6 +63,9 @@ pub struct StaffEntry {
     /// When a slot was last reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_at: Option<Timestamp>,
+    /// When the agent works; absent: whenever available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shifts: Option<Shifts>,
 }
 
 /// What one reservation holds.
@@ -96,6 +102,7 @@ impl StaffEntry {
             status_since: state.status_since,
             freed_at: state.freed_at,
             assigned_at: state.assigned_at,
+            shifts: state.shifts.clone(),
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     aggregate::Tracked,
     conversation::{
         Conversation, State,
-        state::{Declined, Phase},
+        state::{Declined, Phase, Waiting},
     },
     store::{Entries, List, Store, StoreError, Subject},
 };
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module's text.
-pub const WAITING: List<Conversation> = List { name: "waiting", version: 2, entries };
+pub const WAITING: List<Conversation> = List { name: "waiting", version: 3, entries };
 
 /// A conversation that waits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct WaitingEntry {
     pub wished: BTreeSet<String>,
     /// Since when it waits for a person.
     pub since: Timestamp,
+    /// When the queue opened for which it had been put off: it has waited from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Timestamp>,
     /// Only this agent may have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -72,7 +75,8 @@ impl WaitingEntry {
         // Nobody can be asked to work on one that was set aside.
         let state = Some(&tracked.state).filter(|_| !tracked.quarantined)?;
         let session = state.session.as_ref()?;
-        let Phase::Queued(waiting) = &session.phase else { return None };
+        // One that was put off until the queue opens is in it from then on.
+        let Phase::Queued(waiting @ Waiting { not_before: None, .. }) = &session.phase else { return None };
         let given = session.collected.iter().filter_map(|(field, value)| Some((field.clone(), value.clone()?)));
         Some(Self {
             session: session.number,
@@ -82,6 +86,7 @@ impl WaitingEntry {
             required: session.required.clone(),
             wished: session.wished.clone(),
             since: waiting.since,
+            resumed: waiting.resumed,
             agent: waiting.agent.clone(),
             abandon_at: waiting.abandon_at,
             transferred: waiting.transferred,
@@ -113,5 +118,29 @@ impl Store {
             }
             true
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn listed(waiting: Value) -> Option<WaitingEntry> {
+        let session = json!({"number": 1, "opened_at": "2026-11-22T00:00:00.000Z", "phase": {"queued": waiting}});
+        let state = json!({"channel": "web", "sessions": 1, "session": session});
+        let state: State = serde_json::from_value(state).unwrap();
+        WaitingEntry::of(&Tracked { state, ..Tracked::default() })
+    }
+
+    #[test]
+    fn who_was_put_off_is_not_in_the_line_before_the_queue_opens() {
+        let (asked, opens) = ("2026-11-22T00:00:00.000Z", "2026-11-23T01:00:00.000Z");
+        assert_eq!(listed(json!({"since": asked, "not_before": opens})), None);
+        let entry = listed(json!({"since": asked, "resumed": opens})).unwrap();
+        assert_eq!(
+            (entry.since.to_string(), entry.resumed.map(|at| at.to_string())),
+            (asked.into(), Some(opens.into()))
+        );
     }
 }
