@@ -64,6 +64,7 @@ impl<J> EngineOptions<J> {
             dir: store_dir.with_file_name("search"),
             models: PathBuf::new(),
             model: Some(NO_MODEL.to_owned()),
+            elsewhere: None,
             llm: None,
         };
         Self {

@@ -31,14 +31,14 @@ use crate::{
     http::{Fault, KeyError},
     journal::Journal,
     runtime::leaders::{Keeper, Led},
-    search::embed::EmbedError,
+    search::embed::{EmbedError, Embedder},
     store::Store,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 
 /// How answers are found.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AnsweringOptions {
     /// Where the bases are kept. Can be deleted at any time: it is built anew.
     pub dir: PathBuf,
@@ -46,6 +46,8 @@ pub struct AnsweringOptions {
     pub models: PathBuf,
     /// Name of the model, that is of its folder; [`NO_MODEL`]: words alone; `None`: [`DEFAULT_MODEL`] where it is there.
     pub model: Option<String>,
+    /// A model that runs elsewhere, in the place of all of these.
+    pub elsewhere: Option<Arc<dyn Embedder>>,
     /// The language model that words answers; `None`: answers are given as their entries say them.
     pub llm: Option<LlmSettings>,
 }

@@ -29,6 +29,10 @@ impl Models {
     /// # Errors
     /// A model was named and cannot be used. Without a name, words alone do, and the log says so.
     pub fn open(options: &AnsweringOptions) -> Result<Self, ModelError> {
+        if let Some(embedder) = &options.elsewhere {
+            let general = Arc::new(Embeddings::start(embedder.clone(), EmbeddingsOptions::default())?);
+            return Ok(Self { general: Some(general), ..Self::default() });
+        }
         let dir = &options.models;
         let english_dir = dir.join(ENGLISH_MODEL).is_dir().then(|| dir.clone());
         match options.model.as_deref() {

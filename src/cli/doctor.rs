@@ -243,6 +243,27 @@ async fn node(checks: &mut Checks, client: &Client) {
         }
         Err(error) => checks.wrong("projector", error.to_string(), "see the nats-server's log"),
     }
+    search(&status["search"], checks);
+}
+
+/// Whether questions can be answered as well as they could be.
+fn search(search: &Value, checks: &mut Checks) {
+    let sum = |field: &str| -> u64 {
+        search["bases"].as_object().into_iter().flatten().filter_map(|(_, base)| base[field].as_u64()).sum()
+    };
+    let (entries, pending) = (sum("entries"), sum("pending"));
+    let models: Vec<&str> = search["models"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if pending > 0 {
+        checks.warn("search", format!("{pending} changes of entries are not taken in yet"), "it goes on by itself");
+    } else if models.is_empty() && entries > 0 {
+        let found = format!("{entries} entries, found by words alone");
+        checks.warn("search", found, "`scripts/models` fetches a model; see `kefu serve --model`");
+    } else {
+        checks.ok(
+            "search",
+            format!("{entries} entries{}", models.iter().map(|name| format!(", {name}")).collect::<String>()),
+        );
+    }
 }
 
 fn report(session: &mut Session, checks: &Checks) -> Result<(), CliError> {

@@ -12,7 +12,7 @@ use super::{
     settings::set,
 };
 use crate::{
-    answering::Library,
+    answering::{Library, NO_MODEL},
     archive::Archive,
     bridge::{Bridge, BridgeOptions, Probe, Report},
     config::{Config, Flag, keys, units::without_password},
@@ -26,6 +26,7 @@ use crate::{
         projector::{Progress, ProjectorState},
         queries::Queries,
     },
+    search::embed::{Embedder, RemoteEmbedder, RemoteSettings},
     settings::demo_settings,
     telemetry::Sample,
 };
@@ -36,6 +37,7 @@ use kefu_events::{
     query::{QueryError, QueryResponse},
     settings::{SettingsCommand, TENANT_DOCUMENT},
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{
     os::unix::fs::DirBuilderExt,
@@ -98,7 +100,8 @@ pub struct Serve {
     /// Unanswered messages held per partition and queue, at most [env: KEFU_MAX_PENDING] [default: 1000]
     #[arg(long, value_name = "N")]
     max_pending: Option<String>,
-    /// The model that turns questions into vectors, that is its folder in --models; none: words alone [env: KEFU_MODEL]
+    /// The model that turns questions into vectors: its folder in --models, or a TOML file about one that runs elsewhere;
+    /// none: words alone [env: KEFU_MODEL]
     /// [default: multilingual-e5-small-q4 where it is there]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -409,18 +412,43 @@ async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, 
     // As if this node had to own all of them, which it does when it is the last one.
     options.limits.max_active = (config.limits.max_active / usize::from(partitions.max(1))).max(1);
     options.archive_dir = Some(config.data.join("archive"));
-    options.answering.model.clone_from(&config.model);
+    match config.model.as_deref().filter(|model| model.ends_with(".toml")) {
+        Some(file) => {
+            options.answering.elsewhere = model_elsewhere(Path::new(file)).await?;
+            // In the place of a model that cannot be reached now, no other one: its vectors would be thrown away again.
+            options.answering.model = Some(NO_MODEL.to_owned());
+        }
+        None => options.answering.model.clone_from(&config.model),
+    }
     options.answering.models.clone_from(&config.models);
     options.answering.llm = config.llm.as_deref().map(llm_settings).transpose()?;
     // Opening the store reads indexes from disk; nothing else is waiting for this thread yet.
     Engine::start(options).map_err(|error| CliError::failure(format!("the engine cannot be started: {error}")))
 }
 
+/// The model of questions that a file names. One that cannot be reached stops nobody: words alone can answer until the next
+/// start.
+async fn model_elsewhere(path: &Path) -> Result<Option<Arc<dyn Embedder>>, CliError> {
+    let settings: RemoteSettings = read_toml(path)?;
+    match RemoteEmbedder::connect(settings).await {
+        Ok(embedder) => Ok(Some(Arc::new(embedder))),
+        Err(error) => {
+            tracing::error!(%error, "the model of questions cannot be used; they are found by their words alone");
+            Ok(None)
+        }
+    }
+}
+
+fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, CliError> {
+    let wrong = |what: String| CliError::new(Exit::Usage, "configuration", format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
 /// The settings of the language model in a file.
 fn llm_settings(path: &Path) -> Result<LlmSettings, CliError> {
     let wrong = |what: String| CliError::new(Exit::Usage, "configuration", format!("{}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let settings: LlmSettings = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let settings: LlmSettings = read_toml(path)?;
     match settings.problems() {
         problems if problems.is_empty() => Ok(settings),
         problems => Err(wrong(problems.join("; "))),
