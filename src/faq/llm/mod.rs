@@ -1,9 +1,9 @@
 //! Answers that a language model words, from entries of the knowledge base and from nothing else.
 //!
-//! A question goes through these, in this order: [`breaker`] and [`budget`] (may the model be asked now?), [`mask`]
-//! (personal data out), [`prompt`] (what is asked), [`client`](self) (the request), [`grounding`] (does the answer say what
-//! its sources say?), [`mask`] again (personal data in). All but the request are pure. Whatever goes wrong anywhere, the
-//! outcome says so, and the caller gives the plain entry: nothing here is needed for a customer to get an answer.
+//! A question goes through these, in this order: [`budget`] and [`breaker`] (may the model be asked now?), [`mask`] (personal
+//! data out), [`prompt`] (what is asked), `client` (the request), [`grounding`] (does the answer say what its sources say?),
+//! [`mask`] again (personal data in). All but the request are pure. Whatever goes wrong anywhere, the outcome says so, and the
+//! caller gives the plain entry: nothing here is needed for a customer to get an answer.
 //!
 //! It may not know where entries come from, which one fits best, or what becomes of an answer.
 

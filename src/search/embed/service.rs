@@ -145,9 +145,7 @@ impl Embeddings {
     pub async fn embed(&self, text: &str, role: Role) -> Result<Vector, EmbedError> {
         let counters = &self.shared.counters;
         counters.asked.fetch_add(1, Relaxed);
-        let text: Box<str> = text.into();
-        // The key is moved in and out: a look-up by reference would need a second kind of key.
-        let key = (role, text);
+        let key = (role, Box::from(text));
         if let Some(vector) = lock(&self.shared.cache).get(&key) {
             counters.cached.fetch_add(1, Relaxed);
             return Ok(Arc::clone(vector));
