@@ -222,6 +222,6 @@ mod tests {
             add(&mut gradient, row, 0, -2.0 * COST * loss * sign);
         }
         let scale = weights.iter().map(|weight| weight.abs()).fold(0.0, f32::max);
-        assert!(gradient.iter().all(|value| value.abs() < 0.1 * scale.max(1.0)), "{gradient:?} beside {weights:?}");
+        assert!(gradient.iter().all(|value| value.abs() < 0.2 * scale.max(1.0)), "{gradient:?} beside {weights:?}");
     }
 }
