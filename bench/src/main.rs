@@ -5,7 +5,8 @@
 //! - [`memory`]: resident bytes per active and per passive conversation;
 //! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
 //! - [`dispatch`]: from hand-off to offer, and a burst;
-//! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`].
+//! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`];
+//! - [`vectors`]: nearest neighbours, beside hnswlib and faiss.
 //!
 //! Shared: [`bus`] a nats-server with kefu's streams, [`engine`] a `kefu serve` on it, [`load`] the one load generator,
 //! [`process`] what the operating system says of a process, [`report`] what is printed.
@@ -22,6 +23,7 @@ mod redis;
 mod report;
 mod scheduler;
 mod throughput;
+mod vectors;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
@@ -70,6 +72,8 @@ enum What {
     Dispatch(dispatch::Options),
     /// One scheduling decision with its index update, beside the same job on Redis (needs redis-server on PATH)
     Scheduler(scheduler::Options),
+    /// Nearest neighbours among 100,000 vectors: recall and questions per second, beside hnswlib and faiss
+    Vectors(vectors::Options),
     /// All of them, with their defaults
     All,
     /// The bus work without kefu (a process of `throughput`)
@@ -106,6 +110,10 @@ async fn run(cli: Cli) -> Result<()> {
         What::Rebuild(options) => vec![("rebuild", rebuild::run(&prepared(common).await?, options).await?)],
         What::Dispatch(options) => vec![("dispatch", dispatch::run(&prepared(common).await?, options).await?)],
         What::Scheduler(options) => vec![("scheduler", on_scheduler(common, options).await?)],
+        What::Vectors(options) => {
+            let progress = report::Progress::new(!common.json);
+            vec![("vectors", tokio::task::spawn_blocking(move || vectors::run(&options, progress)).await??)]
+        }
         What::All => {
             let world = prepared(common).await?;
             vec![

@@ -42,9 +42,13 @@ impl Calibrate {
             return session.out.json(&json!({ "model": model, "n": outcomes.len(), "thresholds": table }));
         }
         let rows: Vec<[String; 5]> = table.iter().map(row).collect();
-        session.out.table(["THRESHOLD", "ANSWERED %", "WRONG OF THESE %", "RIGHT IN FIRST 3 OF THE OTHERS %", ""], &rows)?;
+        session
+            .out
+            .table(["THRESHOLD", "ANSWERED %", "WRONG OF THESE %", "RIGHT IN FIRST 3 OF THE OTHERS %", ""], &rows)?;
         if self.queries.is_none() {
-            note("questions: variants taken out of the entries. All of them are in scope, and customers ask in more ways.");
+            note(
+                "questions: variants taken out of the entries. All of them are in scope, and customers ask in more ways.",
+            );
         }
         Ok(())
     }

@@ -91,10 +91,17 @@ impl Eval {
         value["training_s"] = json!(seconds(|outcomes| outcomes.trained.as_secs_f64()));
         value["training"] = json!(groups.iter().map(|group| group.outcomes.report).collect::<Vec<_>>());
         if groups.len() > 1 {
-            let named = groups.iter().zip(&figures).map(|(group, figures)| (group.name.clone().unwrap_or_default(), json!(figures)));
+            let named = groups
+                .iter()
+                .zip(&figures)
+                .map(|(group, figures)| (group.name.clone().unwrap_or_default(), json!(figures)));
             value["groups"] = Value::Object(named.collect::<Map<_, _>>());
         }
-        if session.out.is_json() { session.out.json(&value) } else { table(&mut session.out, &model, &groups, &figures, &all) }
+        if session.out.is_json() {
+            session.out.json(&value)
+        } else {
+            table(&mut session.out, &model, &groups, &figures, &all)
+        }
     }
 }
 
@@ -116,11 +123,23 @@ fn table(out: &mut Output, model: &str, groups: &[Group], figures: &[Figures], a
     };
     let mut rows: Vec<_> = Vec::new();
     if groups.len() > 1 {
-        rows.extend(groups.iter().zip(figures).map(|(group, figures)| row(group.name.as_deref().unwrap_or("–"), figures)));
+        rows.extend(
+            groups.iter().zip(figures).map(|(group, figures)| row(group.name.as_deref().unwrap_or("–"), figures)),
+        );
     }
     rows.push(row(if groups.len() > 1 { "mean" } else { "all" }, all));
-    let heading =
-        ["", "QUESTIONS (IN SCOPE)", "FIRST %", "FIRST 5 %", "MRR %", "OOS AUROC %", "OOS FOUND %", "ECE %", "ms p50 / p99", "PER s"];
+    let heading = [
+        "",
+        "QUESTIONS (IN SCOPE)",
+        "FIRST %",
+        "FIRST 5 %",
+        "MRR %",
+        "OOS AUROC %",
+        "OOS FOUND %",
+        "ECE %",
+        "ms p50 / p99",
+        "PER s",
+    ];
     out.table(heading, &rows)?;
     note(format!("model: {model}"));
     Ok(())
@@ -160,7 +179,8 @@ impl Files {
     fn tasks(&self, queries: Option<&PathBuf>) -> Result<Vec<(Option<String>, Known, Vec<Asked>)>, CliError> {
         let selection = self.selection();
         let field = selection.group_by.as_deref();
-        let path = self.entries.as_ref().or(self.labelled.as_ref()).ok_or_else(|| CliError::usage("no file of entries"))?;
+        let path =
+            self.entries.as_ref().or(self.labelled.as_ref()).ok_or_else(|| CliError::usage("no file of entries"))?;
         let known = |rows: &[rows::Row]| match self.entries {
             Some(_) => rows::entries(rows, &selection),
             None => rows::labelled(rows, &selection),
@@ -178,7 +198,8 @@ impl Files {
                 for (name, questions) in rows::grouped(rows::read(queries, &selection)?, field) {
                     // Questions of one group may be about entries that are not grouped.
                     let rows = of_known.get(&name).or_else(|| of_known.get(&None)).map(Vec::as_slice);
-                    let rows = rows.ok_or_else(|| CliError::usage(format!("no entries for the questions of {name:?}")))?;
+                    let rows =
+                        rows.ok_or_else(|| CliError::usage(format!("no entries for the questions of {name:?}")))?;
                     tasks.push((name, known(rows)?, rows::questions(&questions, &selection)?));
                 }
                 of_known.clear();
@@ -195,14 +216,19 @@ impl Files {
             "none" => return Ok(None),
             "auto" => {
                 let mut entries = tasks.iter().flat_map(|(_, known, _)| &known.entries);
-                if entries.all(|entry| Language::of(&entry.question) == Language::English) { embed::ENGLISH } else { embed::MULTILINGUAL }
+                if entries.all(|entry| Language::of(&entry.question) == Language::English) {
+                    embed::ENGLISH
+                } else {
+                    embed::MULTILINGUAL
+                }
             }
             name => name,
         };
         let dir = self.models.clone().or_else(embed::models_dir);
         let dir = dir.ok_or_else(|| CliError::usage("no directory of models is known: use --models"))?;
         let opened = embed::open(&dir, name).map_err(|error| {
-            CliError::failure(error.to_string()).hint("scripts/models fetches the models; --model none goes by words only")
+            CliError::failure(error.to_string())
+                .hint("scripts/models fetches the models; --model none goes by words only")
         })?;
         Ok(Some(opened))
     }

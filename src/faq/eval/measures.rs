@@ -45,8 +45,11 @@ impl Figures {
         let mean = |of: &dyn Fn(&Outcome) -> f64| {
             (!inside.is_empty()).then(|| inside.iter().map(|outcome| of(outcome)).sum::<f64>() / inside.len() as f64)
         };
-        let within = |most: usize| move |outcome: &Outcome| f64::from(u8::from(outcome.place.is_some_and(|place| place <= most)));
-        let reciprocal = |outcome: &Outcome| outcome.place.filter(|place| *place <= 10).map_or(0.0, |place| 1.0 / place as f64);
+        let within = |most: usize| {
+            move |outcome: &Outcome| f64::from(u8::from(outcome.place.is_some_and(|place| place <= most)))
+        };
+        let reciprocal =
+            |outcome: &Outcome| outcome.place.filter(|place| *place <= 10).map_or(0.0, |place| 1.0 / place as f64);
         let right = |outcome: &Outcome| outcome.place == Some(1);
         let both = !inside.is_empty() && !outside.is_empty();
         Self {
@@ -57,9 +60,13 @@ impl Figures {
             mrr_at_10: mean(&reciprocal),
             oos_auroc: both.then(|| auroc(outcomes)),
             oos_recall_at_95_precision: both.then(|| recall_at(outcomes, 0.95)),
-            ece: (!inside.is_empty()).then(|| calibration_error(inside.iter().map(|outcome| (outcome.probability, right(outcome))))),
-            ece_with_oos: both
-                .then(|| calibration_error(outcomes.iter().map(|outcome| (outcome.confidence(), outcome.in_scope && right(outcome))))),
+            ece: (!inside.is_empty())
+                .then(|| calibration_error(inside.iter().map(|outcome| (outcome.probability, right(outcome))))),
+            ece_with_oos: both.then(|| {
+                calibration_error(
+                    outcomes.iter().map(|outcome| (outcome.confidence(), outcome.in_scope && right(outcome))),
+                )
+            }),
             ..Self::default()
         }
     }
@@ -69,7 +76,9 @@ impl Figures {
     pub fn with_times(mut self, latencies: &[Duration], queries_per_s: f64) -> Self {
         let mut sorted: Vec<f64> = latencies.iter().map(|latency| latency.as_secs_f64() * 1_000.0).collect();
         sorted.sort_by(f64::total_cmp);
-        let at = |share: f64| sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1))).copied();
+        let at = |share: f64| {
+            sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1))).copied()
+        };
         self.latency_ms_p50 = at(0.5).unwrap_or_default();
         self.latency_ms_p99 = at(0.99).unwrap_or_default();
         self.queries_per_s = queries_per_s;
@@ -163,7 +172,10 @@ mod tests {
             outcome(None, false, 0.5, 0.1),
         ]);
         assert_eq!((figures.n, figures.n_in_scope), (6, 4));
-        assert_eq!((figures.accuracy_at_1, figures.accuracy_at_5, figures.mrr_at_10), (Some(0.5), Some(0.75), Some(0.625)));
+        assert_eq!(
+            (figures.accuracy_at_1, figures.accuracy_at_5, figures.mrr_at_10),
+            (Some(0.5), Some(0.75), Some(0.625))
+        );
         // Pairs: against 0.6: 0.9 and 0.8 above, 0.6 equal, 0.3 below; against 0.1 all above.
         assert!((figures.oos_auroc.unwrap() - 6.5 / 8.0).abs() < 1e-12);
         assert_eq!(figures.oos_recall_at_95_precision, Some(0.5));

@@ -86,7 +86,10 @@ pub fn evaluate(
     let mut outside = Vec::new();
     for texts in known.out_of_scope.chunks(BATCH) {
         let vectors = match model {
-            Some((_, embed)) => embed(&texts.iter().map(String::as_str).collect::<Vec<_>>(), Role::Question)?.into_iter().map(Some).collect(),
+            Some((_, embed)) => embed(&texts.iter().map(String::as_str).collect::<Vec<_>>(), Role::Question)?
+                .into_iter()
+                .map(Some)
+                .collect(),
             None => vec![None; texts.len()],
         };
         outside.extend(texts.iter().zip(vectors).map(|(text, vector)| OutOfScope { text: text.clone(), vector }));
@@ -111,7 +114,9 @@ pub fn evaluate(
     let batched = Instant::now();
     for questions in asked[..asked.len().min(MEASURED)].chunks(BATCH) {
         let texts: Vec<String> = questions.iter().map(|asked| Reader::text_to_embed(&question(asked, None))).collect();
-        let vectors = model.map(|(_, embed)| embed(&texts.iter().map(String::as_str).collect::<Vec<_>>(), Role::Question)).transpose()?;
+        let vectors = model
+            .map(|(_, embed)| embed(&texts.iter().map(String::as_str).collect::<Vec<_>>(), Role::Question))
+            .transpose()?;
         for (at, asked) in questions.iter().enumerate() {
             reader.ask(&question(asked, vectors.as_ref().map(|vectors| vectors[at].as_slice())))?;
         }
@@ -127,7 +132,10 @@ fn question<'a>(asked: &'a Asked, vector: Option<&'a [f32]>) -> Question<'a> {
 /// One question, as the engine asks it.
 fn ask(reader: &Reader, asked: &Asked, model: Option<(&ModelIdentity, &Embed<'_>)>) -> Result<Ranked, BaseError> {
     let text = Reader::text_to_embed(&question(asked, None));
-    let vector = model.map(|(_, embed)| embed(&[&text], Role::Question)).transpose()?.and_then(|vectors| vectors.into_iter().next());
+    let vector = model
+        .map(|(_, embed)| embed(&[&text], Role::Question))
+        .transpose()?
+        .and_then(|vectors| vectors.into_iter().next());
     reader.ask(&question(asked, vector.as_deref()))
 }
 

@@ -86,7 +86,9 @@ impl Row {
             Some(_) => return Err(self.bad(format!("\"{name}\" is no list"))),
         };
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        list.iter().map(|value| text(value).ok_or_else(|| self.bad(format!("\"{name}\" holds what is no text")))).collect()
+        list.iter()
+            .map(|value| text(value).ok_or_else(|| self.bad(format!("\"{name}\" holds what is no text"))))
+            .collect()
     }
 
     /// Whether the field has this value. Numbers and truth values are compared as they are written.
@@ -135,7 +137,9 @@ pub fn read(path: &Path, selection: &Selection) -> Result<Vec<Row>, RowError> {
 pub fn grouped(rows: Vec<Row>, field: Option<&str>) -> BTreeMap<Option<String>, Vec<Row>> {
     let mut groups: BTreeMap<_, Vec<Row>> = BTreeMap::new();
     for row in rows {
-        let group = field.and_then(|field| row.fields.get(field)).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let group = field
+            .and_then(|field| row.fields.get(field))
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         groups.entry(group).or_default().push(row);
     }
     groups
@@ -185,7 +189,14 @@ pub fn labelled(rows: &[Row], selection: &Selection) -> Result<Known, RowError> 
             texts.truncate(shots);
         }
         let question = texts.remove(0);
-        known.entries.push(EntryText { id, entry_version: 1, question, similar: texts, answer: String::new(), language: None });
+        known.entries.push(EntryText {
+            id,
+            entry_version: 1,
+            question,
+            similar: texts,
+            answer: String::new(),
+            language: None,
+        });
     }
     Ok(known)
 }
@@ -231,8 +242,14 @@ mod tests {
         let known = |rows: &[Row], selection: &Selection| entries(rows, selection).map(drop);
         assert!(error("{\"id\":\"a\",\"question\":\"q\"}\n\nnot json", known).starts_with(":3: "));
         assert_eq!(error("{\"id\":\"a\",\"question\":\"\"}", known), ":1: \"question\" is empty");
-        assert_eq!(error("{\"id\":\"a\",\"question\":\"q\",\"similar\":[1]}", known), ":1: \"similar\" holds what is no text");
-        assert_eq!(error("{\"id\":\"a\",\"question\":\"q\"}\n{\"id\":\"a\",\"question\":\"r\"}", known), ":2: the id a was used in line 1 already");
+        assert_eq!(
+            error("{\"id\":\"a\",\"question\":\"q\",\"similar\":[1]}", known),
+            ":1: \"similar\" holds what is no text"
+        );
+        assert_eq!(
+            error("{\"id\":\"a\",\"question\":\"q\"}\n{\"id\":\"a\",\"question\":\"r\"}", known),
+            ":2: the id a was used in line 1 already"
+        );
         assert_eq!(error("[1]", known), ":1: it is no JSON object");
         let asked = |rows: &[Row], selection: &Selection| questions(rows, selection).map(drop);
         assert_eq!(error("{\"text\":\"q\"}", asked), ":1: neither \"faq_id\" nor \"label\" is there");
@@ -245,12 +262,18 @@ mod tests {
             "{\"text\":\"a1\",\"label\":\"a\",\"bot\":\"x\"}\n{\"text\":\"b1\",\"label\":\"b\",\"bot\":\"x\"}\n\
              {\"text\":\"a2\",\"label\":\"a\",\"bot\":\"x\"}\n{\"text\":\"o\",\"label\":\"none\",\"bot\":\"x\"}\n{\"text\":\"y\",\"label\":\"a\",\"bot\":\"y\"}\n",
         );
-        let selection =
-            Selection { only: vec![("bot".into(), "x".into())], oos_label: Some("none".into()), ..Selection::default() };
+        let selection = Selection {
+            only: vec![("bot".into(), "x".into())],
+            oos_label: Some("none".into()),
+            ..Selection::default()
+        };
         let rows = read(&path, &selection).unwrap();
         let known = labelled(&rows, &selection).unwrap();
         assert_eq!(known.out_of_scope, ["o"]);
-        assert_eq!(known.entries.iter().map(|entry| (entry.id.as_str(), 1 + entry.similar.len())).collect::<Vec<_>>(), [("a", 2), ("b", 1)]);
+        assert_eq!(
+            known.entries.iter().map(|entry| (entry.id.as_str(), 1 + entry.similar.len())).collect::<Vec<_>>(),
+            [("a", 2), ("b", 1)]
+        );
         let asked = questions(&rows, &selection).unwrap();
         assert_eq!(asked.iter().map(|asked| asked.right.len()).collect::<Vec<_>>(), [1, 1, 1, 0]);
         let one = labelled(&rows, &Selection { shots: Some(1), ..selection }).unwrap();

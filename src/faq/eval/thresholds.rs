@@ -25,9 +25,11 @@ pub fn table(outcomes: &[Outcome]) -> Vec<Threshold> {
 
 fn at(outcomes: &[Outcome], threshold: f64) -> Threshold {
     let share = |part: usize, of: usize| if of == 0 { 0.0 } else { part as f64 / of as f64 };
-    let (answered, others): (Vec<&Outcome>, Vec<&Outcome>) = outcomes.iter().partition(|outcome| outcome.confidence() >= threshold);
+    let (answered, others): (Vec<&Outcome>, Vec<&Outcome>) =
+        outcomes.iter().partition(|outcome| outcome.confidence() >= threshold);
     let wrong = answered.iter().filter(|outcome| !(outcome.in_scope && outcome.place == Some(1))).count();
-    let among = others.iter().filter(|outcome| outcome.in_scope && outcome.place.is_some_and(|place| place <= 3)).count();
+    let among =
+        others.iter().filter(|outcome| outcome.in_scope && outcome.place.is_some_and(|place| place <= 3)).count();
     Threshold {
         threshold,
         intercepted: share(answered.len(), outcomes.len()),
@@ -73,11 +75,8 @@ pub fn svg(table: &[Threshold]) -> String {
         ("of the others: right among the first three", "#888", |at| at.did_you_mean),
     ];
     for (number, (name, colour, of)) in lines.into_iter().enumerate() {
-        let points: Vec<String> = table
-            .iter()
-            .map(|at| place(at.threshold, of(at)))
-            .map(|(x, y)| format!("{x:.1},{y:.1}"))
-            .collect();
+        let points: Vec<String> =
+            table.iter().map(|at| place(at.threshold, of(at))).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = writeln!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\
@@ -86,7 +85,12 @@ pub fn svg(table: &[Threshold]) -> String {
             LEFT + 190.0 * number as f64,
         );
     }
-    let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{:.1}\">threshold of the probability</text>\n</svg>", LEFT + 180.0, HEIGHT - 8.0);
+    let _ = writeln!(
+        svg,
+        "<text x=\"{:.1}\" y=\"{:.1}\">threshold of the probability</text>\n</svg>",
+        LEFT + 180.0,
+        HEIGHT - 8.0
+    );
     svg
 }
 
@@ -100,8 +104,12 @@ mod tests {
 
     #[test]
     fn a_higher_threshold_answers_less_and_errs_less() {
-        let outcomes =
-            [outcome(Some(1), true, 0.9), outcome(Some(2), true, 0.6), outcome(None, false, 0.4), outcome(Some(1), true, 0.8)];
+        let outcomes = [
+            outcome(Some(1), true, 0.9),
+            outcome(Some(2), true, 0.6),
+            outcome(None, false, 0.4),
+            outcome(Some(1), true, 0.8),
+        ];
         let table = table(&outcomes);
         let of = |threshold: f64| table.iter().find(|at| (at.threshold - threshold).abs() < 1e-9).copied().unwrap();
         assert_eq!((of(0.0).intercepted, of(0.0).wrong, of(0.0).did_you_mean), (1.0, 0.5, 0.0));

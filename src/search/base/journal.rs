@@ -80,7 +80,8 @@ pub(super) fn read(path: &Path, model: Option<&ModelIdentity>) -> Result<Vec<Lin
             end = at;
             continue;
         }
-        let line: Line = serde_json::from_slice(line).map_err(|error| damaged(format!("line {}: {error}", number + 1)))?;
+        let line: Line =
+            serde_json::from_slice(line).map_err(|error| damaged(format!("line {}: {error}", number + 1)))?;
         let commits = matches!(line, Line::Commit { .. });
         lines.push(line);
         if commits {

@@ -1,6 +1,9 @@
 //! What a base learns, and how it is kept.
 
-use super::{Base, BaseError, EntryText, GRAPH, journal, pieces, snapshot::{Snapshot, Trained}};
+use super::{
+    Base, BaseError, EntryText, GRAPH, journal, pieces,
+    snapshot::{Snapshot, Trained},
+};
 use crate::search::{
     lexical::Part,
     rank::{
@@ -10,12 +13,7 @@ use crate::search::{
     text::{Analyzer, Language},
     vectors::{Graph, Vectors},
 };
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
 
 /// Pairs of texts that the spread of cosines is taken from.
 const PAIRS: usize = 4_000;
@@ -50,7 +48,9 @@ impl Base {
         let mut questions = Vec::new();
         for (class, (entry, number)) in live.iter().enumerate() {
             let first = snapshot.entries[*number as usize].as_ref().and_then(|known| known.questions.first().copied());
-            for (slot, _, text) in pieces(entry, first.unwrap_or_default()).filter(|(_, part, _)| *part == Part::Question) {
+            for (slot, _, text) in
+                pieces(entry, first.unwrap_or_default()).filter(|(_, part, _)| *part == Part::Question)
+            {
                 questions.push((class as u32, slot, text));
                 vectors.push(snapshot.vectors.as_ref().map(|vectors| {
                     let mut vector = vec![0.0; vectors.rows().width()];
@@ -96,10 +96,12 @@ impl Base {
     }
 
     fn publish(&self, ranker: Ranker) {
-        let numbers: Vec<Option<u32>> = ranker.entries.iter().map(|id| self.entries.get(id).map(|(number, _)| *number)).collect();
+        let numbers: Vec<Option<u32>> =
+            ranker.entries.iter().map(|id| self.entries.get(id).map(|(number, _)| *number)).collect();
         let classes = numbers.iter().enumerate().filter_map(|(class, number)| Some(((*number)?, class))).collect();
         let trained = Trained { ranker, classes, numbers };
-        self.snapshot.store(Arc::new(Snapshot { trained: Some(Arc::new(trained)), ..Snapshot::clone(&self.snapshot.load()) }));
+        self.snapshot
+            .store(Arc::new(Snapshot { trained: Some(Arc::new(trained)), ..Snapshot::clone(&self.snapshot.load()) }));
     }
 
     fn make_graph(&mut self) -> Result<(), BaseError> {
@@ -125,7 +127,13 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn shares(&self, analyzer: &mut Analyzer, text: &str, part: Part, usable: &dyn Fn(u32) -> bool) -> (Vec<(u32, f32)>, f32) {
+    fn shares(
+        &self,
+        analyzer: &mut Analyzer,
+        text: &str,
+        part: Part,
+        usable: &dyn Fn(u32) -> bool,
+    ) -> (Vec<(u32, f32)>, f32) {
         // Words that cannot be looked up say nothing; asking will say what is wrong.
         let (shares, coverage) = self.snapshot.words(analyzer, text, part, usable).unwrap_or_default();
         (shares.into_iter().filter_map(|(entry, share)| Some((*self.classes.get(&entry)?, share))).collect(), coverage)
@@ -133,7 +141,12 @@ impl Known<'_> {
 }
 
 impl Knowledge for Known<'_> {
-    fn question_words(&self, analyzer: &mut Analyzer, text: &str, usable: &dyn Fn(usize) -> bool) -> (Vec<(u32, f32)>, f32) {
+    fn question_words(
+        &self,
+        analyzer: &mut Analyzer,
+        text: &str,
+        usable: &dyn Fn(usize) -> bool,
+    ) -> (Vec<(u32, f32)>, f32) {
         self.shares(analyzer, text, Part::Question, &|slot| self.examples.get(&slot).is_some_and(|at| usable(*at)))
     }
 
@@ -154,7 +167,8 @@ impl Knowledge for Known<'_> {
 /// The spread of cosines between questions of different entries, and between questions and answers.
 pub(super) fn spreads(snapshot: &Snapshot) -> (Spread, Spread) {
     let Some(vectors) = &snapshot.vectors else { return (Spread::of(&[]), Spread::of(&[])) };
-    let of = |part| -> Vec<u32> { (0..snapshot.slots.len() as u32).filter(|slot| snapshot.is_live(*slot, part)).collect() };
+    let of =
+        |part| -> Vec<u32> { (0..snapshot.slots.len() as u32).filter(|slot| snapshot.is_live(*slot, part)).collect() };
     let (questions, answers) = (of(Part::Question), of(Part::Answer));
     let entry = |slot: u32| snapshot.slots[slot as usize].entry;
     let sample = |others: &[u32]| {

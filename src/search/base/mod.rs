@@ -281,7 +281,10 @@ impl Base {
                 let texts = TextIndex::create(Some(&dir.join(TEXTS)))?;
                 let state = State::of(&lines);
                 let pieces: Vec<_> = state.entries.values().flat_map(|(_, slot, entry)| pieces(entry, *slot)).collect();
-                texts.write(pieces.into_iter().map(|(slot, part, text)| Write::Add { slot, part, text }), &note(count))?;
+                texts.write(
+                    pieces.into_iter().map(|(slot, part, text)| Write::Add { slot, part, text }),
+                    &note(count),
+                )?;
                 texts
             }
         };
@@ -373,7 +376,12 @@ impl Base {
         for (id, change) in &last {
             let old = self.entries.get(id);
             if let Some((number, _)) = old {
-                for slot in known[*number as usize].take().map(|known| known.questions.into_iter().chain(known.answer)).into_iter().flatten() {
+                for slot in known[*number as usize]
+                    .take()
+                    .map(|known| known.questions.into_iter().chain(known.answer))
+                    .into_iter()
+                    .flatten()
+                {
                     slots[slot as usize].entry = None;
                     gone.push(slot);
                 }
@@ -514,7 +522,10 @@ impl State {
                 Line::Put { entry, number, slot } => {
                     state.forget(&entry.id);
                     let count = pieces(entry, *slot).count();
-                    state.slots.resize((*slot as usize).max(state.slots.len()) + count, Slot { entry: None, part: Part::Question });
+                    state.slots.resize(
+                        (*slot as usize).max(state.slots.len()) + count,
+                        Slot { entry: None, part: Part::Question },
+                    );
                     for (slot, part, _) in pieces(entry, *slot) {
                         state.slots[slot as usize] = Slot { entry: Some(*number), part };
                     }
@@ -538,7 +549,8 @@ impl State {
 
 impl Known {
     fn new(entry: &EntryText, first: u32) -> Self {
-        let of = |wanted: Part| pieces(entry, first).filter(move |(_, part, _)| *part == wanted).map(|(slot, _, _)| slot);
+        let of =
+            |wanted: Part| pieces(entry, first).filter(move |(_, part, _)| *part == wanted).map(|(slot, _, _)| slot);
         Self {
             id: entry.id.as_str().into(),
             version: entry.entry_version,
@@ -552,7 +564,9 @@ impl Known {
 fn pieces(entry: &EntryText, first: u32) -> impl Iterator<Item = (u32, Part, &str)> {
     let answer = Some(entry.answer.as_str()).filter(|answer| !answer.trim().is_empty());
     let questions = entry.questions().map(|text| (Part::Question, text));
-    (first..).zip(questions.chain(answer.map(|text| (Part::Answer, text)))).map(|(slot, (part, text))| (slot, part, text))
+    (first..)
+        .zip(questions.chain(answer.map(|text| (Part::Answer, text))))
+        .map(|(slot, (part, text))| (slot, part, text))
 }
 
 fn answers(known: &[Option<Known>]) -> usize {

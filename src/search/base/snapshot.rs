@@ -88,7 +88,9 @@ impl Snapshot {
     pub(super) fn ask(&self, analyzer: &mut Analyzer, question: &Question<'_>) -> Result<Ranked, IndexError> {
         let text = context::with_context(question);
         let language = Language::of(&text);
-        let vector = question.vector.filter(|vector| self.vectors.as_ref().is_some_and(|all| all.rows().width() == vector.len()));
+        let vector = question
+            .vector
+            .filter(|vector| self.vectors.as_ref().is_some_and(|all| all.rows().width() == vector.len()));
         let (mut found, mut signs) = self.retrieve(analyzer, &text, vector)?;
 
         let mut margins = Vec::new();
@@ -120,7 +122,8 @@ impl Snapshot {
             Some(ranker) if known => ranker.weights.score(evidence),
             _ => weights.score(evidence),
         };
-        candidates.sort_by(|one, other| order(other.2, &other.1).total_cmp(&order(one.2, &one.1)).then(one.0.cmp(&other.0)));
+        candidates
+            .sort_by(|one, other| order(other.2, &other.1).total_cmp(&order(one.2, &one.1)).then(one.0.cmp(&other.0)));
         candidates.truncate(CANDIDATES);
 
         let (probabilities, in_scope) = self.judge(&candidates, signs, weights, vector.is_some());
@@ -137,13 +140,21 @@ impl Snapshot {
                 })
             })
             .collect();
-        ranked.sort_by(|one, other| other.probability.total_cmp(&one.probability).then_with(|| one.entry.cmp(&other.entry)));
+        ranked.sort_by(|one, other| {
+            other.probability.total_cmp(&one.probability).then_with(|| one.entry.cmp(&other.entry))
+        });
         Ok(Ranked { candidates: ranked, in_scope: f64::from(in_scope), language: language.tag() })
     }
 
     /// Probabilities. Entries that came after the last training are weighed by the usual weights against all, and what they
     /// get is taken from the others evenly.
-    fn judge(&self, candidates: &[(u32, Evidence, bool)], signs: Signs, usual: Weights, model: bool) -> (Vec<f32>, f32) {
+    fn judge(
+        &self,
+        candidates: &[(u32, Evidence, bool)],
+        signs: Signs,
+        usual: Weights,
+        model: bool,
+    ) -> (Vec<f32>, f32) {
         let all: Vec<Evidence> = candidates.iter().map(|(_, evidence, _)| *evidence).collect();
         let unlearned = || rank::judge(&usual, &Scope::usual(model), &all, signs);
         let Some(trained) = &self.trained else { return unlearned() };
@@ -151,8 +162,10 @@ impl Snapshot {
             return trained.ranker.judge(&all, signs);
         }
         let (mut probabilities, usual_scope) = unlearned();
-        let of_new: f32 = probabilities.iter().zip(candidates).filter(|(_, (_, _, known))| !known).map(|(p, _)| p).sum();
-        let old: Vec<Evidence> = candidates.iter().filter(|(_, _, known)| *known).map(|(_, evidence, _)| *evidence).collect();
+        let of_new: f32 =
+            probabilities.iter().zip(candidates).filter(|(_, (_, _, known))| !known).map(|(p, _)| p).sum();
+        let old: Vec<Evidence> =
+            candidates.iter().filter(|(_, _, known)| *known).map(|(_, evidence, _)| *evidence).collect();
         let (of_old, scope) = trained.ranker.judge(&old, signs);
         let mut of_old = of_old.into_iter();
         for (probability, _) in probabilities.iter_mut().zip(candidates).filter(|(_, (_, _, known))| *known) {

@@ -9,7 +9,9 @@ const WIDTH: usize = 16;
 fn letters(texts: &[&str], _: Role) -> Result<Vec<Vec<f32>>, EmbedError> {
     let vector = |text: &&str| {
         let mut vector = vec![0.01_f32; WIDTH];
-        text.bytes().filter(u8::is_ascii_alphabetic).for_each(|byte| vector[(byte.to_ascii_lowercase() % 16) as usize] += 1.0);
+        text.bytes()
+            .filter(u8::is_ascii_alphabetic)
+            .for_each(|byte| vector[(byte.to_ascii_lowercase() % 16) as usize] += 1.0);
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         vector.iter().map(|value| value / length).collect()
     };
@@ -82,7 +84,13 @@ fn changes_replace_and_remove_and_readers_follow() {
     let mut base = Base::in_memory(Some(&model("m"))).expect("base");
     put(&mut base, some());
     let reader = base.reader();
-    put(&mut base, vec![Change::Remove("refund".to_owned()), Change::Put(EntryText { entry_version: 2, ..entry("pin", "Where is my parcel?", &[], "") })]);
+    put(
+        &mut base,
+        vec![
+            Change::Remove("refund".to_owned()),
+            Change::Put(EntryText { entry_version: 2, ..entry("pin", "Where is my parcel?", &[], "") }),
+        ],
+    );
     assert_eq!(first(&reader, "parcel").as_deref(), Some("pin"));
     assert_eq!(ask(&reader, "parcel").candidates[0].entry_version, 2);
     assert!(ask(&reader, "refund").candidates.iter().all(|found| found.entry != "refund"));
@@ -98,14 +106,20 @@ fn only_new_texts_are_embedded_and_a_failing_model_changes_nothing() {
         count.set(count.get() + texts.len());
         letters(texts, role)
     };
-    let longer = Change::Put(entry("pin", "How do I change my PIN?", &["new pin please", "forgot my pin"], "In the app, under Card."));
+    let longer = Change::Put(entry(
+        "pin",
+        "How do I change my PIN?",
+        &["new pin please", "forgot my pin"],
+        "In the app, under Card.",
+    ));
     base.apply(vec![longer.clone()], Some(&counting), &|_, _| {}).expect("applied");
     base.apply(vec![longer], Some(&counting), &|_, _| {}).expect("applied");
     assert_eq!(count.get(), 1);
 
     let before = ask(&base.reader(), "parcel");
     let failing = |_: &[&str], _: Role| Err(EmbedError::Busy);
-    let result = base.apply(vec![Change::Put(entry("parcel", "Where is my parcel?", &[], ""))], Some(&failing), &|_, _| {});
+    let result =
+        base.apply(vec![Change::Put(entry("parcel", "Where is my parcel?", &[], ""))], Some(&failing), &|_, _| {});
     assert!(matches!(result, Err(BaseError::Embed(EmbedError::Busy))));
     assert_eq!(ask(&base.reader(), "parcel"), before);
     assert_eq!(base.entries().count(), 3);
@@ -124,7 +138,10 @@ fn another_model_and_damage_are_told_and_texts_are_mended() {
 
     // The text index can be made from the entries.
     fs::remove_dir_all(dir.join(TEXTS)).expect("removed");
-    assert_eq!(first(&Base::open(&dir, Some(&model("m"))).expect("opened").reader(), "refund").as_deref(), Some("refund"));
+    assert_eq!(
+        first(&Base::open(&dir, Some(&model("m"))).expect("opened").reader(), "refund").as_deref(),
+        Some("refund")
+    );
 
     // A batch that a crash cut off never was.
     let entries = fs::read(dir.join(ENTRIES)).expect("file");
@@ -150,14 +167,23 @@ fn another_model_and_damage_are_told_and_texts_are_mended() {
 fn without_a_model_words_answer() {
     let mut base = Base::in_memory(None).expect("base");
     base.apply(some(), None, &|_, _| {}).expect("applied");
-    let ranked = base.reader().ask(&Question { text: "PIN ändern change", earlier: &[], language: None, vector: None });
+    let ranked =
+        base.reader().ask(&Question { text: "PIN ändern change", earlier: &[], language: None, vector: None });
     assert_eq!(ranked.expect("asked").candidates[0].entry, "pin");
 }
 
 /// Six entries with seven variants each, whose words overlap.
 fn taught() -> Vec<Change> {
     let subjects = ["card", "pin", "refund", "loan", "transfer", "address"];
-    let forms = ["how do i change my {}", "{} change", "where can i change the {}", "i want another {}", "my {} is wrong", "new {} please", "{}?"];
+    let forms = [
+        "how do i change my {}",
+        "{} change",
+        "where can i change the {}",
+        "i want another {}",
+        "my {} is wrong",
+        "new {} please",
+        "{}?",
+    ];
     let entry_of = |subject: &&str| {
         let texts: Vec<String> = forms.iter().map(|form| form.replace("{}", subject)).collect();
         let similar: Vec<&str> = texts[1..].iter().map(String::as_str).collect();
@@ -173,7 +199,10 @@ fn what_was_learned_is_kept_and_newer_entries_still_answer() {
     let mut base = Base::open(&dir, Some(&model("m"))).expect("opened");
     put(&mut base, some());
     assert_eq!(base.train().expect("trained"), None, "there are too few variants");
-    put(&mut base, vec![Change::Remove("pin".to_owned()), Change::Remove("refund".to_owned()), Change::Remove("额度".to_owned())]);
+    put(
+        &mut base,
+        vec![Change::Remove("pin".to_owned()), Change::Remove("refund".to_owned()), Change::Remove("额度".to_owned())],
+    );
     put(&mut base, taught());
     let report = base.train().expect("trained").expect("enough");
     assert_eq!((report.entries, report.variants), (6, 42));

@@ -141,9 +141,18 @@ mod tests {
     #[test]
     fn texts_that_say_alike_have_vectors_that_are_near() {
         let mut analyzer = Analyzer::default();
-        let texts = ["my card has not arrived", "the card did not arrive yet", "我的银行卡还没到", "银行卡丢了", "exchange rate of the euro", "what is the rate"];
+        let texts = [
+            "my card has not arrived",
+            "the card did not arrive yet",
+            "我的银行卡还没到",
+            "银行卡丢了",
+            "exchange rate of the euro",
+            "what is the rate",
+        ];
         let features = Featurizer::new(&mut analyzer, texts, 1_000);
-        let mut near = |one: &str, other: &str| product(&features.vector(&mut analyzer, one), &features.vector(&mut analyzer, other));
+        let mut near = |one: &str, other: &str| {
+            product(&features.vector(&mut analyzer, one), &features.vector(&mut analyzer, other))
+        };
         assert!((near(texts[0], texts[0]) - 1.0).abs() < 1e-5);
         assert!(near("card has arrived", texts[0]) > near("card has arrived", texts[5]));
         assert!(near("crad arrived", texts[0]) > 0.1, "letters survive a typing error");
@@ -157,6 +166,8 @@ mod tests {
         let texts: Vec<String> = (0..50).map(|at| format!("question number {at} about cards {}", at / 2)).collect();
         let features = Featurizer::new(&mut analyzer, texts.iter().map(String::as_str), 20);
         assert!(features.len() <= 20);
-        assert!(features.vector(&mut analyzer, &texts[3]).iter().all(|(feature, _)| (*feature as usize) < features.len()));
+        assert!(
+            features.vector(&mut analyzer, &texts[3]).iter().all(|(feature, _)| (*feature as usize) < features.len())
+        );
     }
 }

@@ -54,11 +54,14 @@ impl Ranker {
         let (description, weights) = rest.split_at_checked(length).ok_or_else(|| damaged("truncated"))?;
         let described: Description = serde_json::from_slice(description)?;
         let (classes, features, head_width) = described.head;
-        if (described.format, described.text, head_width, described.centre.len()) != (FORMAT, text::VERSION, width, width) {
+        if (described.format, described.text, head_width, described.centre.len())
+            != (FORMAT, text::VERSION, width, width)
+        {
             return Err(damaged("of another version or model"));
         }
         let weights = weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        let head = Head::from_parts(classes, features, width, weights).ok_or_else(|| damaged("its sizes do not fit"))?;
+        let head =
+            Head::from_parts(classes, features, width, weights).ok_or_else(|| damaged("its sizes do not fit"))?;
         if classes != described.entries.len() || features != described.featurizer.len() {
             return Err(damaged("its sizes do not fit"));
         }

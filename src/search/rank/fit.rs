@@ -121,7 +121,9 @@ mod tests {
             .collect();
         let weights = choices(&cases, [0.0; 2], 1.0);
         assert!(weights[0] > 2.0 && weights[1] < 1.0, "{weights:?}");
-        let right = |case: &Choice<2>| softmax(&case.candidates.iter().map(|c| product(&weights, c)).collect::<Vec<_>>())[case.right];
+        let right = |case: &Choice<2>| {
+            softmax(&case.candidates.iter().map(|c| product(&weights, c)).collect::<Vec<_>>())[case.right]
+        };
         let mean = cases.iter().map(right).sum::<f32>() / 200.0;
         assert!(mean > 0.8, "{mean}");
     }
@@ -129,7 +131,8 @@ mod tests {
     #[test]
     fn kinds_are_balanced_and_calibrated() {
         // A quarter of those with 1 are of the kind, three quarters of those with 0 are not.
-        let cases: Vec<([f32; 2], bool)> = (0..400).map(|at| ([if at % 2 == 0 { 1.0 } else { 0.0 }, 1.0], at % 8 < 3)).collect();
+        let cases: Vec<([f32; 2], bool)> =
+            (0..400).map(|at| ([if at % 2 == 0 { 1.0 } else { 0.0 }, 1.0], at % 8 < 3)).collect();
         let weights = kinds(&cases, [0.0; 2], 0.01);
         let share = |value: f32| {
             let of: Vec<_> = cases.iter().filter(|(case, _)| case[0] == value).collect();

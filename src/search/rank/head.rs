@@ -198,7 +198,10 @@ mod tests {
         let head = Head::train(&rows.iter().collect::<Vec<_>>(), &labels, 3, 8, 20);
         for (row, label) in rows.iter().zip(&labels) {
             let margins = head.margins(row);
-            assert!(margins.iter().enumerate().all(|(class, margin)| (*margin > 0.0) == (class == *label as usize)), "{margins:?}");
+            assert!(
+                margins.iter().enumerate().all(|(class, margin)| (*margin > 0.0) == (class == *label as usize)),
+                "{margins:?}"
+            );
         }
         let mut nothing = [0.0; 20];
         nothing[19] = 1.0;

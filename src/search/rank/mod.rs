@@ -74,8 +74,8 @@ impl Weights {
             return Self([0.0, 0.0, 0.0, 14.0, 5.0, 0.0]);
         }
         match language {
-            Language::Chinese => Self([0.0, 4.4, 0.7, 6.0, 4.0, 0.0]),
-            Language::English | Language::Other => Self([0.0, 3.8, 0.8, 9.0, 2.0, 0.0]),
+            Language::Chinese => Self([0.0, 4.0, 0.6, 5.5, 3.5, 0.0]),
+            Language::English | Language::Other => Self([0.0, 3.0, 0.6, 8.0, 1.6, 0.0]),
         }
     }
 
@@ -187,9 +187,17 @@ impl Ranker {
 }
 
 /// A text as the head wants it: the vector is centred, because what all of a tenant's questions share tells nothing.
-fn row(features: &Featurizer, centre: &[f32], analyzer: &mut super::text::Analyzer, text: &str, vector: Option<&[f32]>) -> Row {
+fn row(
+    features: &Featurizer,
+    centre: &[f32],
+    analyzer: &mut super::text::Analyzer,
+    text: &str,
+    vector: Option<&[f32]>,
+) -> Row {
     let mut dense: Vec<f32> = match vector {
-        Some(vector) if vector.len() == centre.len() => vector.iter().zip(centre).map(|(value, mean)| value - mean).collect(),
+        Some(vector) if vector.len() == centre.len() => {
+            vector.iter().zip(centre).map(|(value, mean)| value - mean).collect()
+        }
         _ => vec![0.0; centre.len()],
     };
     let length = dense.iter().map(|value| value * value).sum::<f32>().sqrt();

@@ -48,7 +48,12 @@ pub struct Example<'a> {
 pub trait Knowledge {
     /// Share of the question's words that the best of the examples that may be used has, per entry, and that any piece has.
     /// `usable` is asked for an example's number.
-    fn question_words(&self, analyzer: &mut Analyzer, text: &str, usable: &dyn Fn(usize) -> bool) -> (Vec<(u32, f32)>, f32);
+    fn question_words(
+        &self,
+        analyzer: &mut Analyzer,
+        text: &str,
+        usable: &dyn Fn(usize) -> bool,
+    ) -> (Vec<(u32, f32)>, f32);
 
     /// The same of the answers, per entry.
     fn answer_words(&self, analyzer: &mut Analyzer, text: &str) -> Vec<(u32, f32)>;
@@ -201,7 +206,11 @@ impl HeldOut<'_> {
     /// What a head that has not seen the example, and the rest of the examples, say of it.
     fn ask(&mut self, at: usize, round: usize, head: &Head, is_seen: &[bool]) {
         let example = self.examples[at];
-        let mut candidates = vec![Evidence { question_meaning: f32::NEG_INFINITY, crowd: f32::NEG_INFINITY, ..Evidence::default() }; self.classes];
+        let mut candidates =
+            vec![
+                Evidence { question_meaning: f32::NEG_INFINITY, crowd: f32::NEG_INFINITY, ..Evidence::default() };
+                self.classes
+            ];
         let mut signs = Signs::default();
         for (candidate, margin) in candidates.iter_mut().zip(head.margins(&self.rows[at])) {
             candidate.margin = margin;
@@ -221,7 +230,8 @@ impl HeldOut<'_> {
                 candidates[entry as usize].answer_meaning = units;
             }
         }
-        let (words, coverage) = self.knowledge.question_words(&mut self.analyzer, example.text, &|other| is_seen[other]);
+        let (words, coverage) =
+            self.knowledge.question_words(&mut self.analyzer, example.text, &|other| is_seen[other]);
         signs.coverage = coverage;
         for (entry, share) in words {
             candidates[entry as usize].question_words = share;

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_saved_graph_is_the_same_and_a_damaged_one_is_told() {
-        let rows = Rows::new(4).with((0..50).map(|_| [0.6, 0.8, 0.0, 0.0]).collect::<Vec<_>>().iter().map(|row| row.as_slice()));
+        let rows = Rows::new(4)
+            .with((0..50).map(|_| [0.6, 0.8, 0.0, 0.0]).collect::<Vec<_>>().iter().map(|row| row.as_slice()));
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("graph");
         Graph::build(&rows).expect("built").save(&path).expect("saved");

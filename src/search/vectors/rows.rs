@@ -171,7 +171,8 @@ impl Rows {
             rows.push(&row);
         }
         if bytes.len() > HEAD + kept.len() {
-            let cut = OpenOptions::new().write(true).open(path).and_then(|file| file.set_len((HEAD + kept.len()) as u64));
+            let cut =
+                OpenOptions::new().write(true).open(path).and_then(|file| file.set_len((HEAD + kept.len()) as u64));
             cut.map_err(|error| RowsError::Failed { path: path.display().to_string(), error })?;
         }
         Ok(rows)
@@ -224,7 +225,11 @@ fn dot(row: &[u16], vector: &[f32]) -> f32 {
     const LANES: usize = 32;
     let mut lanes = [0.0_f32; LANES];
     let (rows, vectors) = (row.chunks_exact(LANES), vector.chunks_exact(LANES));
-    let rest = rows.remainder().iter().zip(vectors.remainder()).map(|(half, value)| f32::from_bits(u32::from(*half) << 16) * value);
+    let rest = rows
+        .remainder()
+        .iter()
+        .zip(vectors.remainder())
+        .map(|(half, value)| f32::from_bits(u32::from(*half) << 16) * value);
     let rest: f32 = rest.sum();
     for (row, vector) in rows.zip(vectors) {
         for ((lane, half), value) in lanes.iter_mut().zip(row).zip(vector) {
@@ -239,7 +244,8 @@ mod tests {
     use super::*;
 
     fn sample(count: usize, width: usize) -> Rows {
-        let vectors: Vec<Vec<f32>> = (0..count).map(|row| (0..width).map(|at| ((row * 31 + at * 7) % 13) as f32 - 6.0).collect()).collect();
+        let vectors: Vec<Vec<f32>> =
+            (0..count).map(|row| (0..width).map(|at| ((row * 31 + at * 7) % 13) as f32 - 6.0).collect()).collect();
         Rows::new(width).with(vectors.iter().map(Vec::as_slice))
     }
 
