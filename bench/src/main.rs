@@ -6,7 +6,8 @@
 //! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
 //! - [`dispatch`]: from hand-off to offer, and a burst;
 //! - [`waiting`]: a scheduler that starts while a hundred thousand wait;
-//! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`].
+//! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`];
+//! - [`vectors`]: nearest neighbours, beside hnswlib and faiss.
 //!
 //! Shared: [`bus`] a nats-server with kefu's streams, [`engine`] a `kefu serve` on it, [`load`] the one load generator,
 //! [`process`] what the operating system says of a process, [`report`] what is printed.
@@ -23,6 +24,7 @@ mod redis;
 mod report;
 mod scheduler;
 mod throughput;
+mod vectors;
 mod waiting;
 
 use clap::{Args, Parser, Subcommand};
@@ -74,6 +76,8 @@ enum What {
     Waiting(waiting::Options),
     /// One scheduling decision with its index update, beside the same job on Redis (needs redis-server on PATH)
     Scheduler(scheduler::Options),
+    /// Nearest neighbours among 100,000 vectors: recall and questions per second, beside hnswlib and faiss
+    Vectors(vectors::Options),
     /// All of them, with their defaults
     All,
     /// The bus work without kefu (a process of `throughput`)
@@ -111,6 +115,10 @@ async fn run(cli: Cli) -> Result<()> {
         What::Dispatch(options) => vec![("dispatch", dispatch::run(&prepared(common).await?, options).await?)],
         What::Waiting(options) => vec![("waiting", waiting::run(&prepared(common).await?, options).await?)],
         What::Scheduler(options) => vec![("scheduler", on_scheduler(common, options).await?)],
+        What::Vectors(options) => {
+            let progress = report::Progress::new(!common.json);
+            vec![("vectors", tokio::task::spawn_blocking(move || vectors::run(&options, progress)).await??)]
+        }
         What::All => {
             let world = prepared(common).await?;
             vec![

@@ -74,8 +74,8 @@ impl Weights {
             return Self([0.0, 0.0, 0.0, 14.0, 5.0, 0.0]);
         }
         match language {
-            Language::Chinese => Self([0.0, 1.6, 0.3, 9.0, 2.0, 0.0]),
-            Language::English | Language::Other => Self([0.0, 1.8, 0.4, 5.0, 1.0, 0.0]),
+            Language::Chinese => Self([0.0, 4.0, 0.6, 5.5, 3.5, 0.0]),
+            Language::English | Language::Other => Self([0.0, 3.0, 0.6, 8.0, 1.6, 0.0]),
         }
     }
 
