@@ -17,7 +17,7 @@ use kefu::{
         entry::{EntryStatus, State},
         llm::LlmSettings,
     },
-    journal::{Journal, JournalError, NatsJournal, OutboxRecord, OutboxStart, Outgoing},
+    journal::{JournalError, NatsJournal, OutboxRecord, OutboxStart, Outgoing},
 };
 use kefu_events::{AggregateKind, Outbound, key::conversation_key};
 use serde_json::{Value, json};

@@ -27,14 +27,14 @@ fn entries_are_imported_approved_asked_changed_rolled_back_and_exported() {
     assert!(shown.contains("+ returns") && shown.contains("would be added: 2"), "{shown}");
     assert_eq!(kefu.ask(&["faq", "list"]).lines().len(), 0, "a dry run changes nothing");
     assert_eq!(kefu.ask(&["faq", "import", &csv]).json()["added"], 2);
-    kefu.until(&["faq", "list", "--waiting"], |ran| ran.lines().len() == 2);
+    kefu.shows(&["faq", "list", "--waiting"], |ran| ran.lines().len() == 2);
     let again = kefu.ask(&["faq", "import", &csv, "--approve"]).json();
     assert_eq!((&again["added"], &again["changed"], &again["approved"]), (&json!(0), &json!(0), &json!(2)), "{again}");
-    kefu.until(&["faq", "list", "--status", "approved"], |ran| ran.lines().len() == 2);
+    kefu.shows(&["faq", "list", "--status", "approved"], |ran| ran.lines().len() == 2);
     let same = kefu.ask(&["faq", "import", &csv, "--approve"]).json();
     assert_eq!((&same["unchanged"], &same["approved"]), (&json!(2), &json!(0)), "the same file again changes nothing");
 
-    let found = kefu.until(&["faq", "ask", "我想退货"], |ran| ran.code == Some(0)).json();
+    let found = kefu.shows(&["faq", "ask", "我想退货"], |ran| ran.code == Some(0)).json();
     assert_eq!(found["candidates"][0]["entry"], "returns", "{found}");
 
     kefu.ask(&["faq", "add", "returns", "--question", "怎么退货", "--answer", "三十天", "--comment", "new law"]);
@@ -60,7 +60,7 @@ fn entries_are_imported_approved_asked_changed_rolled_back_and_exported() {
     let one = file(dir.path(), "one.csv", "id,question,answer\nopening,When are you open?,Always\n");
     let counts = kefu.ask(&["faq", "import", &one, "--approve", "--retire-missing"]).json();
     assert_eq!((&counts["changed"], &counts["retired"]), (&json!(1), &json!(1)), "{counts}");
-    kefu.until(&["faq", "list", "--status", "retired"], |ran| ran.lines().len() == 1);
+    kefu.shows(&["faq", "list", "--status", "retired"], |ran| ran.lines().len() == 1);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_broken_file_and_a_wrong_command_say_what_to_mend() {
 fn what_was_said_is_found() {
     let kefu = Serving::start();
     kefu.ask(&["send", "--from", "alice", "my red shoes are lost"]);
-    let found = kefu.until(&["search", "shoe"], |ran| ran.lines().len() == 1).lines();
+    let found = kefu.shows(&["search", "shoe"], |ran| ran.lines().len() == 1).lines();
     let shown = (&found[0]["author"], &found[0]["channel"], &found[0]["snippet"][1]);
     assert_eq!(shown, (&json!("customer"), &json!("cli"), &json!({"text": "shoes", "hit": true})));
     assert_eq!(kefu.ask(&["search", "boots"]).lines().len(), 0);

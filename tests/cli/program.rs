@@ -9,9 +9,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Long enough for the busiest machine; nothing waits so long when all is well.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
-
 /// The program, without whatever the surroundings would tell it.
 pub fn kefu(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kefu"));
@@ -123,18 +120,9 @@ impl Serving {
 
     /// Runs a command with `--json` until it gives what is expected: for what becomes visible a moment later.
     #[track_caller]
-    pub fn until(&self, arguments: &[&str], expected: impl Fn(&Ran) -> bool) -> Ran {
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
-        let began = std::time::Instant::now();
-        loop {
-            let ran = self.run(&arguments);
-            if expected(&ran) {
-                return ran;
-            }
-            assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {ran:?}");
-            // waits because that is all that can be done
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+    pub fn shows(&self, arguments: &[&str], expected: impl Fn(&Ran) -> bool) -> Ran {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        self.until(&format!("what is expected of {arguments:?}"), || Some(self.run(&all)).filter(&expected))
     }
 
     /// The texts of the replies to a message of Alice's on the channel `cli`.

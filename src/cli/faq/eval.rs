@@ -79,6 +79,9 @@ pub(super) struct Group {
     pub outcomes: Outcomes,
 }
 
+/// One evaluation: the group's name, entries and questions.
+type Task = (Option<String>, Known, Vec<Asked>);
+
 impl Eval {
     pub(super) fn run(self, session: &mut Session) -> Result<(), CliError> {
         let (model, groups) = self.files.evaluate(Some(&self.queries))?;
@@ -176,7 +179,7 @@ impl Files {
     }
 
     /// What is to be evaluated: each group's name, entries and questions.
-    fn tasks(&self, queries: Option<&PathBuf>) -> Result<Vec<(Option<String>, Known, Vec<Asked>)>, CliError> {
+    fn tasks(&self, queries: Option<&PathBuf>) -> Result<Vec<Task>, CliError> {
         let selection = self.selection();
         let field = selection.group_by.as_deref();
         let path =

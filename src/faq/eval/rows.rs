@@ -95,7 +95,9 @@ impl Row {
     fn has(&self, name: &str, value: &str) -> bool {
         match self.fields.get(name) {
             Some(Value::String(text)) => text == value,
-            Some(other) => other.to_string() == value,
+            Some(Value::Bool(truth)) => value.parse() == Ok(*truth),
+            Some(Value::Number(number)) => number.to_string().as_str() == value,
+            Some(_) => false,
             None => false,
         }
     }

@@ -69,7 +69,8 @@ pub fn svg(table: &[Threshold]) -> String {
             HEIGHT - 26.0,
         );
     }
-    let lines: [(&str, &str, fn(&Threshold) -> f64); 3] = [
+    type Line = (&'static str, &'static str, fn(&Threshold) -> f64);
+    let lines: [Line; 3] = [
         ("answered without a person", "#2a6fb0", |at| at.intercepted),
         ("wrong among these", "#c0392b", |at| at.wrong),
         ("of the others: right among the first three", "#888", |at| at.did_you_mean),

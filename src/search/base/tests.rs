@@ -8,7 +8,7 @@ const WIDTH: usize = 16;
 /// A model of sorts: a text's vector counts its letters, so that texts with the same letters are near.
 fn letters(texts: &[&str], _: Role) -> Result<Vec<Vec<f32>>, EmbedError> {
     let vector = |text: &&str| {
-        let mut vector = vec![0.01_f32; WIDTH];
+        let mut vector = [0.01_f32; WIDTH];
         text.bytes()
             .filter(u8::is_ascii_alphabetic)
             .for_each(|byte| vector[(byte.to_ascii_lowercase() % 16) as usize] += 1.0);

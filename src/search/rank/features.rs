@@ -57,7 +57,7 @@ impl Featurizer {
     }
 
     /// How many features there are: numbers of features are below this.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.words.len() + self.letters.len()
     }
 
@@ -165,9 +165,9 @@ mod tests {
         let mut analyzer = Analyzer::default();
         let texts: Vec<String> = (0..50).map(|at| format!("question number {at} about cards {}", at / 2)).collect();
         let features = Featurizer::new(&mut analyzer, texts.iter().map(String::as_str), 20);
-        assert!(features.len() <= 20);
+        assert!(features.count() <= 20);
         assert!(
-            features.vector(&mut analyzer, &texts[3]).iter().all(|(feature, _)| (*feature as usize) < features.len())
+            features.vector(&mut analyzer, &texts[3]).iter().all(|(feature, _)| (*feature as usize) < features.count())
         );
     }
 }

@@ -62,7 +62,7 @@ impl Ranker {
         let weights = weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let head =
             Head::from_parts(classes, features, width, weights).ok_or_else(|| damaged("its sizes do not fit"))?;
-        if classes != described.entries.len() || features != described.featurizer.len() {
+        if classes != described.entries.len() || features != described.featurizer.count() {
             return Err(damaged("its sizes do not fit"));
         }
         let Description { entries, featurizer, centre, weights, scope, .. } = described;

@@ -21,6 +21,10 @@ pub const VARIANTS_PER_ENTRY: usize = 5;
 /// none is trained.
 const MAX_WEIGHTS: usize = 32_000_000;
 
+/// Pairs of entry and variant that a head is trained on at most: each is looked at some times, and this many take a minute or
+/// two. A base with more is ranked by the usual weights.
+const MAX_PAIRS: usize = 6_000_000;
+
 /// Features at most, even for few entries.
 const MAX_FEATURES: usize = 60_000;
 
@@ -79,7 +83,8 @@ pub struct Report {
 
 /// Whether there is enough to learn from.
 pub fn is_enough(entries: usize, variants: usize) -> bool {
-    entries >= 2 && variants >= VARIANTS_PER_ENTRY * entries && entries.saturating_mul(2_000) <= MAX_WEIGHTS
+    let fits = entries.saturating_mul(variants) <= MAX_PAIRS && entries.saturating_mul(2_000) <= MAX_WEIGHTS;
+    entries >= 2 && variants >= VARIANTS_PER_ENTRY * entries && fits
 }
 
 /// Learns. `entries` are the ids of the entries by number; `spread` is that of the questions' cosines. Takes some seconds
@@ -101,7 +106,7 @@ pub fn train(
         examples.iter().map(|example| row(&featurizer, &centre, &mut analyzer, example.text, example.vector)).collect();
     let mut held = HeldOut {
         classes: entries.len(),
-        features: featurizer.len(),
+        features: featurizer.count(),
         width,
         examples,
         rows: &rows,
@@ -119,7 +124,7 @@ pub fn train(
     let report = Report {
         entries: entries.len(),
         variants: inside().count(),
-        features: featurizer.len(),
+        features: featurizer.count(),
         held_out: held.signs.len(),
         accuracy,
     };

@@ -6,8 +6,11 @@ use std::collections::HashMap;
 #[derive(Debug, Default, Clone)]
 pub struct Vocabulary {
     /// Words by their first character and length in characters; only these are compared with a mistyped word.
-    shelves: HashMap<(char, usize), Vec<(Box<str>, u32)>>,
+    shelves: HashMap<(char, usize), Shelf>,
 }
+
+/// Words with how often each occurs.
+type Shelf = Vec<(Box<str>, u32)>;
 
 /// A shorter word has so many neighbours that a guess is as likely wrong as right.
 const SHORTEST: usize = 4;

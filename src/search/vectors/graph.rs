@@ -76,9 +76,15 @@ impl Graph {
 
     /// About the `limit` nearest rows that are live, in no order that matters.
     pub fn search(&self, vector: &[f32], limit: usize, live: impl Fn(u32) -> bool) -> Vec<u32> {
-        let found = self.index.filtered_search(vector, limit, |row| live(row as u32));
+        let rows =
+            |matches: usearch::ffi::Matches| -> Vec<u32> { matches.keys.into_iter().map(|row| row as u32).collect() };
+        // Asking for each row whether it is live takes a third of the time, and mostly all of them are.
+        let found = self.index.search(vector, limit).map(rows).unwrap_or_default();
+        if found.iter().all(|row| live(*row)) {
+            return found;
+        }
         // It fails when memory ends or the vector is of another width; the rows after the graph still answer.
-        found.map(|matches| matches.keys.into_iter().map(|row| row as u32).collect()).unwrap_or_default()
+        self.index.filtered_search(vector, limit, |row| live(row as u32)).map(rows).unwrap_or_default()
     }
 }
 

@@ -89,7 +89,7 @@ mod tests {
         let rows = Rows::new(WIDTH).with(vectors.iter().map(Vec::as_slice));
         let graph = Graph::build(&rows.first(2_500)).expect("graph");
         let (exact, hybrid) = (Vectors::new(rows.clone(), None), Vectors::new(rows, Some(Arc::new(graph))));
-        let live = |row: u32| row % 7 != 0;
+        let live = |row: u32| !row.is_multiple_of(7);
         let mut same = 0;
         for _ in 0..100 {
             let question = unit(&mut random);

@@ -86,7 +86,7 @@ impl Rows {
     }
 
     fn push(&mut self, row: &[u16]) {
-        if self.len % BLOCK == 0 {
+        if self.len.is_multiple_of(BLOCK) {
             self.blocks.push(Arc::new(Vec::with_capacity(BLOCK * self.width)));
         }
         if let Some(block) = self.blocks.last_mut() {
