@@ -73,6 +73,8 @@ pub struct Shown {
 
 /// A base, for changing.
 struct Kept {
+    /// Tells it from one that was opened before or after: what was learned from another is of no use.
+    opened: Arc<()>,
     base: Base,
     embeddings: Option<Arc<Embeddings>>,
     all_english: bool,
@@ -99,7 +101,10 @@ struct Due {
     after: Option<Instant>,
     /// When it was its turn last.
     served: Option<Instant>,
+    /// Changes are being taken in.
     at_work: bool,
+    /// It is learned from aside, while changes are taken in.
+    learning: bool,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -110,7 +115,8 @@ enum Done {
     TookIn(BTreeMap<String, Option<ApprovedEntry>>),
     /// It must be compared with the whole list: it is of another model now.
     Reopened,
-    Learnt,
+    /// Something was learned, or not.
+    Learnt(Result<(), Failure>),
 }
 
 impl Library {
@@ -180,7 +186,8 @@ impl Library {
         let end = loop {
             self.begin(store, &mut due, &mut work);
             let now = Instant::now();
-            let next = due.values().filter(|due| !due.at_work).filter_map(|due| due.next(now)).min();
+            let may_learn = !due.values().any(|due| due.learning);
+            let next = due.values().filter_map(|due| due.next(now, may_learn)).min();
             let wait = next.unwrap_or(now + Duration::from_secs(3_600));
             tokio::select! {
                 _ = stopped.changed() => break true,
@@ -230,12 +237,15 @@ impl Library {
     ) {
         while work.len() < AT_WORK {
             let now = Instant::now();
-            let ready = due.iter_mut().filter(|(_, due)| !due.at_work && due.next(now).is_some_and(|at| at <= now));
+            // One learns at a time, so that there is always room for changes.
+            let may_learn = !due.values().any(|due| due.learning);
+            let ready = due.iter_mut().filter(|(_, due)| due.next(now, may_learn).is_some_and(|at| at <= now));
             let Some((tenant, due)) = ready.min_by_key(|(_, due)| due.served) else { return };
-            (due.at_work, due.after, due.served) = (true, None, Some(now));
+            (due.after, due.served) = (None, Some(now));
             let (library, store, tenant) = (self.clone(), store.clone(), tenant.clone());
             let shelf = self.shelf(&tenant);
-            if due.compare || !due.changes.is_empty() {
+            if due.is_behind() {
+                due.at_work = true;
                 let (compare, changes) = (std::mem::take(&mut due.compare), std::mem::take(&mut due.changes));
                 shelf.pending.store(changes.len(), Ordering::Relaxed);
                 work.spawn_blocking(move || {
@@ -243,28 +253,34 @@ impl Library {
                     (tenant, done)
                 });
             } else {
-                due.learn_at = None;
+                (due.learn_at, due.learning) = (None, true);
                 work.spawn_blocking(move || {
-                    let done = learn(&tenant, &shelf).map(|()| Done::Learnt);
-                    (tenant, done)
+                    let done = Done::Learnt(learn(&tenant, &shelf));
+                    (tenant, Ok(done))
                 });
             }
         }
     }
 
     fn done(&self, tenant: &str, done: Result<Done, Failure>, due: &mut Due) {
-        due.at_work = false;
         match done {
             Ok(Done::TookIn(left)) => {
+                due.at_work = false;
                 // What has come meanwhile is newer.
                 for (id, entry) in left {
                     due.changes.entry(id).or_insert(entry);
                 }
                 due.learn_at = Some(Instant::now() + QUIET);
             }
-            Ok(Done::Reopened) => due.compare = true,
-            Ok(Done::Learnt) => {}
+            Ok(Done::Reopened) => (due.at_work, due.compare) = (false, true),
+            Ok(Done::Learnt(result)) => {
+                due.learning = false;
+                if let Err(error) = result {
+                    tracing::error!(%error, tenant, "nothing was learned from a search base; it answers as before");
+                }
+            }
             Err(error) => {
+                due.at_work = false;
                 tracing::error!(%error, tenant, "a search base could not be changed; it is compared with the log again");
                 *lock(&self.shelf(tenant).base) = None;
                 due.compare = true;
@@ -343,22 +359,36 @@ impl Library {
             }
             base => base?,
         };
-        Ok(Kept { base, embeddings, all_english })
+        Ok(Kept { opened: Arc::default(), base, embeddings, all_english })
     }
 }
 
 impl Due {
-    /// When there is something to do; `None`: nothing.
-    fn next(&self, now: Instant) -> Option<Instant> {
-        let is_behind = self.compare || !self.changes.is_empty();
-        is_behind.then(|| self.after.map_or(now, |after| after.max(now))).or(self.learn_at)
+    fn is_behind(&self) -> bool {
+        self.compare || !self.changes.is_empty()
+    }
+
+    /// When there is something to do that can be done; `None`: nothing.
+    fn next(&self, now: Instant, may_learn: bool) -> Option<Instant> {
+        if self.at_work {
+            return None;
+        }
+        if self.is_behind() {
+            return Some(self.after.map_or(now, |after| after.max(now)));
+        }
+        self.learn_at.filter(|_| may_learn)
     }
 }
 
 fn learn(tenant: &str, shelf: &Shelf) -> Result<(), Failure> {
+    let held = lock(&shelf.base);
+    let Some(lesson) = held.as_ref().map(|kept| (kept.opened.clone(), kept.base.lesson())) else { return Ok(()) };
+    drop(held);
+    let (opened, lesson) = lesson;
+    let learned = lesson.learn(&[])?;
     let mut held = lock(&shelf.base);
-    let Some(kept) = &mut *held else { return Ok(()) };
-    kept.base.train()?;
+    let Some(kept) = held.as_mut().filter(|kept| Arc::ptr_eq(&kept.opened, &opened)) else { return Ok(()) };
+    kept.base.take_up(learned)?;
     tracing::debug!(tenant, "the search base has learnt from what it holds");
     Ok(())
 }

@@ -30,19 +30,41 @@ pub struct OutOfScope {
     pub vector: Option<Vec<f32>>,
 }
 
-impl Base {
-    /// The same as [`train`](Base::train), with questions that are known to be out of scope.
+/// What a base holds at one moment, to be learned from aside while the base goes on changing.
+pub struct Lesson {
+    snapshot: Arc<Snapshot>,
+    entries: Vec<(EntryText, u32)>,
+}
+
+/// What came of a [`Lesson`].
+pub struct Learned {
+    ranker: Option<(Ranker, Report)>,
+    graph: Option<Graph>,
+    /// Numbers that the entries had, by id.
+    numbers: BTreeMap<String, u32>,
+}
+
+impl Lesson {
+    /// Learns, and makes the graph of the vectors if one is due. Takes seconds to minutes.
     ///
     /// # Errors
     ///
-    /// What was learned cannot be written.
-    pub fn train_with(&mut self, out_of_scope: &[OutOfScope]) -> Result<Option<Report>, BaseError> {
-        self.make_graph()?;
-        let snapshot = self.snapshot.load_full();
-        let live: Vec<(&EntryText, u32)> = self.entries.values().map(|(number, entry)| (entry, *number)).collect();
+    /// The graph cannot be made.
+    pub fn learn(&self, out_of_scope: &[OutOfScope]) -> Result<Learned, BaseError> {
+        let wanted = self.snapshot.vectors.as_ref().filter(|vectors| vectors.wants_graph());
+        let graph = wanted.map(|vectors| Graph::build(vectors.rows())).transpose();
+        let graph = graph.map_err(|error| journal::failed(Path::new(GRAPH), error))?;
+        let numbers = self.entries.iter().map(|(entry, number)| (entry.id.clone(), *number)).collect();
+        Ok(Learned { ranker: self.ranker(out_of_scope), graph, numbers })
+    }
+
+    /// `None`: there is too little to learn from.
+    fn ranker(&self, out_of_scope: &[OutOfScope]) -> Option<(Ranker, Report)> {
+        let snapshot = &self.snapshot;
+        let live: Vec<(&EntryText, u32)> = self.entries.iter().map(|(entry, number)| (entry, *number)).collect();
         let variants: usize = live.iter().map(|(entry, _)| entry.questions().count()).sum();
         if !train::is_enough(live.len(), variants) {
-            return Ok(None);
+            return None;
         }
         let mut vectors = Vec::new();
         let mut questions = Vec::new();
@@ -71,18 +93,50 @@ impl Base {
         });
         let examples: Vec<Example<'_>> = inside.chain(outside).collect();
         let knowledge = Known {
-            snapshot: &snapshot,
+            snapshot,
             classes: live.iter().enumerate().map(|(class, (_, number))| (*number, class as u32)).collect(),
             examples: questions.iter().enumerate().map(|(at, (_, slot, _))| (*slot, at)).collect(),
         };
         let chinese = questions.iter().filter(|(_, _, text)| Language::of(text) == Language::Chinese).count();
         let language = if chinese * 2 > questions.len() { Language::Chinese } else { Language::English };
         let ids = live.iter().map(|(entry, _)| entry.id.clone()).collect();
-        let (ranker, report) = train::train(ids, &examples, language, snapshot.question_spread, &knowledge);
+        Some(train::train(ids, &examples, language, snapshot.question_spread, &knowledge))
+    }
+}
+
+impl Base {
+    /// The same as [`train`](Base::train), with questions that are known to be out of scope.
+    ///
+    /// # Errors
+    ///
+    /// What was learned cannot be written.
+    pub fn train_with(&mut self, out_of_scope: &[OutOfScope]) -> Result<Option<Report>, BaseError> {
+        let learned = self.lesson().learn(out_of_scope)?;
+        self.take_up(learned)
+    }
+
+    /// What there is to learn from now.
+    pub fn lesson(&self) -> Lesson {
+        let entries = self.entries.values().map(|(number, entry)| (entry.clone(), *number)).collect();
+        Lesson { snapshot: self.snapshot.load_full(), entries }
+    }
+
+    /// Takes up what was learned from a lesson of this very base, opened once. Entries that have changed since are as if they
+    /// had not been learned.
+    ///
+    /// # Errors
+    ///
+    /// What was learned cannot be written; readers go on with what was learned before.
+    pub fn take_up(&mut self, learned: Learned) -> Result<Option<Report>, BaseError> {
+        let Learned { ranker, graph, numbers } = learned;
+        if let Some(graph) = graph {
+            self.take_up_graph(graph)?;
+        }
+        let Some((ranker, report)) = ranker else { return Ok(None) };
         if let Some(dir) = &self.dir {
             ranker.save(&dir.join(LEARNED)).map_err(|error| journal::failed(dir, error))?;
         }
-        self.publish(ranker);
+        self.publish(ranker, |id, number| numbers.get(id) == Some(&number));
         Ok(Some(report))
     }
 
@@ -91,26 +145,26 @@ impl Base {
         let Some(dir) = &self.dir else { return };
         let width = self.rows.as_ref().map_or(0, |rows| rows.width());
         if let Ok(ranker) = Ranker::open(&dir.join(LEARNED), width) {
-            self.publish(ranker);
+            self.publish(ranker, |_, _| true);
         }
     }
 
-    fn publish(&self, ranker: Ranker) {
-        let numbers: Vec<Option<u32>> =
-            ranker.entries.iter().map(|id| self.entries.get(id).map(|(number, _)| *number)).collect();
+    fn publish(&self, ranker: Ranker, is_same: impl Fn(&str, u32) -> bool) {
+        let number =
+            |id: &String| self.entries.get(id).map(|(number, _)| *number).filter(|number| is_same(id, *number));
+        let numbers: Vec<Option<u32>> = ranker.entries.iter().map(number).collect();
         let classes = numbers.iter().enumerate().filter_map(|(class, number)| Some(((*number)?, class))).collect();
         let trained = Trained { ranker, classes, numbers };
         self.snapshot
             .store(Arc::new(Snapshot { trained: Some(Arc::new(trained)), ..Snapshot::clone(&self.snapshot.load()) }));
     }
 
-    fn make_graph(&mut self) -> Result<(), BaseError> {
+    /// Rows that came after it was begun are compared one by one.
+    fn take_up_graph(&mut self, graph: Graph) -> Result<(), BaseError> {
         let snapshot = self.snapshot.load_full();
-        let Some(vectors) = snapshot.vectors.as_ref().filter(|vectors| vectors.wants_graph()) else { return Ok(()) };
-        let failed = |error| journal::failed(self.dir.as_deref().unwrap_or(Path::new("graph")), error);
-        let graph = Graph::build(vectors.rows()).map_err(failed)?;
+        let Some(vectors) = &snapshot.vectors else { return Ok(()) };
         if let Some(dir) = &self.dir {
-            graph.save(&dir.join(GRAPH)).map_err(failed)?;
+            graph.save(&dir.join(GRAPH)).map_err(|error| journal::failed(dir, error))?;
         }
         let vectors = Vectors::new(vectors.rows().clone(), Some(Arc::new(graph)));
         self.snapshot.store(Arc::new(Snapshot { vectors: Some(vectors), ..Snapshot::clone(&snapshot) }));

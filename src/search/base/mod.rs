@@ -18,7 +18,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use learning::OutOfScope;
+pub use learning::{Learned, Lesson, OutOfScope};
 
 use self::{
     journal::Line,
