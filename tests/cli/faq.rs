@@ -1,6 +1,6 @@
 //! The knowledge base, from a shell.
 
-use crate::program::Serving;
+use crate::program::{Serving, run};
 use serde_json::json;
 use std::{fs, path::Path};
 
@@ -99,4 +99,30 @@ fn what_was_said_is_found() {
     let text = kefu.run(&["search", "shoes", "--author", "customer"]).exits(0).stdout;
     assert!(text.contains("my red shoes are lost"), "{text}");
     kefu.run(&["search", "x", "--limit", "1000"]).exits(1);
+}
+
+const ENTRIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/faq_zh.jsonl");
+const QUESTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/faq_zh.queries.jsonl");
+
+#[test]
+fn answers_are_measured_and_thresholds_shown_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let eval = ["faq", "eval", "--entries", ENTRIES, "--queries", QUESTIONS, "--model", "none", "--json"];
+    let figures = run(dir.path(), &eval).exits(0).json();
+    let figure = |name: &str| figures[name].as_f64().unwrap_or_else(|| panic!("{name} in {figures}"));
+    // Words alone find what shares words; what they miss is for a model.
+    assert!(figure("accuracy_at_1") > 0.3 && figure("accuracy_at_5") >= figure("accuracy_at_1"), "{figures}");
+    assert!((0.0..=1.0).contains(&figure("ece")) && figure("latency_ms_p99") > 0.0, "{figures}");
+    assert_eq!(figures["model"], "none");
+
+    let plot = dir.path().join("thresholds.svg");
+    let plot = plot.to_str().unwrap();
+    let calibrate = ["faq", "calibrate", "--entries", ENTRIES, "--queries", QUESTIONS, "--model", "none"];
+    let table = run(dir.path(), &[&calibrate[..], &["--plot", plot]].concat()).exits(0).stdout;
+    assert!(table.lines().count() > 5, "{table}");
+    assert!(fs::read_to_string(plot).unwrap().starts_with("<svg"));
+
+    let bad = file(dir.path(), "bad.jsonl", "{\"text\": \"怎么退货\", \"faq_id\": \"x\"}\n{\"text\": 3}\n");
+    let ran = run(dir.path(), &["faq", "eval", "--entries", ENTRIES, "--queries", &bad, "--model", "none"]).exits(2);
+    assert!(ran.stderr.contains("bad.jsonl") && ran.stderr.contains('2'), "{ran:?}");
 }
