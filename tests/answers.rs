@@ -11,7 +11,7 @@ mod nats;
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use kefu::{
-    answering::{Answered, DEFAULT_MODEL},
+    answering::{Answered, DEFAULT_MODEL, ENGLISH_MODEL},
     engine::{Engine, EngineOptions},
     faq::{
         entry::{EntryStatus, State},
@@ -68,7 +68,7 @@ impl Desk {
         let mut options = EngineOptions::new(journal.clone(), journal.subjects().clone(), journal.partitions(), store);
         options.answering.llm.clone_from(&self.llm);
         if let Some(model) = &self.model {
-            options.answering.model = Some(model.clone());
+            options.answering.model = Some(model.clone()).filter(|model| !model.is_empty());
             options.answering.models = models().unwrap();
         }
         self.engine = Some(Engine::start(options).unwrap());
@@ -340,5 +340,38 @@ async fn a_question_of_100_kb_and_hostile_text_are_dealt_with_like_any_other() {
         desk.says(&thread, "1", text).await;
         replies.next().await;
     }
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_entry_in_another_language_takes_no_answer_away() {
+    if models().is_none_or(|dir| !dir.join(ENGLISH_MODEL).is_dir()) {
+        eprintln!("SKIPPED: the two models are not there; `scripts/models` fetches them");
+        return;
+    }
+    // Which model is used follows from what the entries say.
+    let mut desk = Desk::with(json!({}), Some(""), None).await;
+    for number in 0..40 {
+        desk.approved(&format!("e{number:02}"), &format!("What is the rule of number {number}?"), "It depends.").await;
+    }
+    let question = "What is the rule of number 39?";
+    let first = |answered: Option<&Answered>| answered.is_some_and(|a| a.candidates.iter().any(|c| c.entry == "e39"));
+    desk.until(question, "found", first).await;
+    desk.approved("zh", "怎么退货？", "十四天内。").await;
+    let told = |answered: Option<&Answered>| {
+        answered
+            .is_some_and(|a| a.candidates.first().is_some_and(|first| first.entry == "zh" && first.probability > 0.0))
+    };
+    let looks = async {
+        loop {
+            let desk = desk.engine().desk();
+            let answered = desk.ask("demo", "web", question, &[]).await.unwrap();
+            assert!(first(answered.as_ref()), "what was answered before is answered all the time: {answered:?}");
+            if told(desk.ask("demo", "web", "退货", &[]).await.unwrap().as_ref()) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looks).await.expect("the new entry is found");
     desk.stop().await;
 }

@@ -78,6 +78,10 @@ struct Kept {
     base: Base,
     embeddings: Option<Arc<Embeddings>>,
     all_english: bool,
+    /// Everything that is approved was taken in once.
+    is_whole: bool,
+    /// Questions are looked up in it.
+    is_shown: bool,
 }
 
 /// How far a base is.
@@ -340,8 +344,15 @@ impl Library {
             }
         });
         kept.base.apply(portion.collect(), embed.as_ref().map(|embed| embed as &Embed<'_>), &|_, _| {})?;
-        *lock(&shelf.shown) = Some(Shown { reader: kept.base.reader(), embeddings: kept.embeddings.clone() });
-        shelf.entries.store(kept.base.entries().count(), Ordering::Relaxed);
+        kept.is_whole |= left.is_empty();
+        let mut shown = lock(&shelf.shown);
+        // A part of the entries is better than none, and worse than all of them by the model of before.
+        if kept.is_whole || kept.is_shown || shown.is_none() {
+            kept.is_shown = true;
+            *shown = Some(Shown { reader: kept.base.reader(), embeddings: kept.embeddings.clone() });
+            shelf.entries.store(kept.base.entries().count(), Ordering::Relaxed);
+        }
+        drop(shown);
         shelf.pending.store(left.len(), Ordering::Relaxed);
         Ok(Done::TookIn(left))
     }
@@ -359,7 +370,7 @@ impl Library {
             }
             base => base?,
         };
-        Ok(Kept { opened: Arc::default(), base, embeddings, all_english })
+        Ok(Kept { opened: Arc::default(), base, embeddings, all_english, is_whole: false, is_shown: false })
     }
 }
 

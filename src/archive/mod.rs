@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -220,8 +220,9 @@ impl<J: Journal> Follower<J> {
     async fn open(&self, identity: &str, last: u64) -> Result<(MessageIndex, Option<Place>), Broken> {
         match MessageIndex::open(&self.dir) {
             Ok(index) => {
-                let note = index.note()?;
-                let Some(place) = note.and_then(|note| serde_json::from_str::<Place>(&note).ok()) else {
+                // Documents are committed with a note only, so that one without a note is empty.
+                let Some(note) = index.note()? else { return Ok((index, None)) };
+                let Ok(place) = serde_json::from_str::<Place>(&note) else {
                     return Ok((self.anew("it does not say where it stands")?, None));
                 };
                 if place.version != messages::VERSION {
@@ -242,19 +243,13 @@ impl<J: Journal> Follower<J> {
     }
 
     fn anew(&self, why: &str) -> Result<MessageIndex, Broken> {
-        if self.dir.join("meta.json").exists() && !is_empty(&self.dir) {
-            tracing::warn!(why, "the search over messages is built anew");
-        }
+        tracing::warn!(why, "the search over messages is built anew");
         match fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         Ok(MessageIndex::open(&self.dir)?)
     }
-}
-
-fn is_empty(dir: &Path) -> bool {
-    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn commit_id(recorded: &Recorded) -> Option<String> {
