@@ -15,10 +15,12 @@
 //!   the indexes true, and answers customers; [`archive`]: finds what was ever said; [`http`]: how servers of others are
 //!   asked;
 //! - [`engine`]: all of that put together, as one node;
-//! - [`cli`], [`config`], [`bridge`], [`telemetry`]: how people and machines meet it.
+//! - [`access`]: who may do what; [`bridge`]: HTTP and WebSocket for those who may;
+//! - [`cli`], [`config`], [`telemetry`]: how people and machines meet it.
 //!
 //! ARCHITECTURE.md says why it is so. `tests/tidy.rs` holds who may import whom.
 
+pub mod access;
 pub mod agent;
 pub mod aggregate;
 pub mod answering;

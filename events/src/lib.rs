@@ -9,12 +9,14 @@
 //! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`]: the commands and events of each aggregate;
 //! - [`routing`]: where conversations go, as a settings document;
 //! - [`query`]: what can be asked, and how the answer looks;
+//! - [`bridge`]: the frames that agents' consoles and others exchange with kefu over a WebSocket;
 //! - [`upcast`]: how events of older versions stay readable;
 //! - [`schema`]: the generated JSON Schemas and the AsyncAPI document.
 //!
 //! This crate knows nothing of NATS, of RocksDB or of how decisions are taken, and imports nothing of kefu's.
 
 pub mod agent;
+pub mod bridge;
 pub mod contact;
 pub mod conversation;
 pub mod envelope;
