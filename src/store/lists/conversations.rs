@@ -68,6 +68,9 @@ pub struct ConversationEntry<'a> {
 }
 
 impl<'a> ConversationEntry<'a> {
+    /// The letters of the phases of open sessions, as they stand in keys after the tenant.
+    pub const OPEN_PHASES: [u8; 5] = [b'b', b'q', b'o', b'a', b'w'];
+
     /// Reads what this module wrote; `None` if it did not write it.
     pub fn read(key: &'a [u8], value: &'a [u8]) -> Option<Self> {
         let slash = key.iter().position(|byte| *byte == b'/')?;
