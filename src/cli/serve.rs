@@ -12,9 +12,9 @@ use super::{
     settings::set,
 };
 use crate::{
+    access::Access,
     answering::{Library, NO_MODEL},
     archive::Archive,
-    access::Access,
     bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
