@@ -282,7 +282,7 @@ impl Socket {
     /// set of things, and the client has begun anew.
     async fn renewed(&mut self, seq: u64) -> Result<bool, Failure> {
         self.up.projected(seq).await?;
-        let principal = self.up.access.renew(&self.feed.reach().principal)?;
+        let principal = self.up.access.again(&self.feed.reach().principal)?;
         if self.feed.reach().is_of(&principal) {
             return Ok(false);
         }
@@ -317,7 +317,7 @@ impl Socket {
 
     /// Whether the credential is still good, and the agent still knows of this connection.
     async fn check(&mut self) -> Result<(), Ended> {
-        if let Err(error) = self.up.access.renew(&self.feed.reach().principal) {
+        if let Err(error) = self.up.access.again(&self.feed.reach().principal) {
             return self.fail(&error.into()).await;
         }
         if let Some(connection) = self.connection.clone()

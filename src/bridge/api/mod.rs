@@ -4,7 +4,9 @@ pub(super) mod conversations;
 pub(super) mod directory;
 pub(super) mod files;
 pub(super) mod knowledge;
+pub(super) mod session;
 pub(super) mod settings;
+pub(super) mod users;
 
 use super::{
     answer::Failure,
