@@ -3,6 +3,7 @@
 //! What the command line's `serve`, the tests and the benchmarks start. It is given a connected bus and a directory.
 
 use crate::{
+    access::user::User,
     agent::Agent,
     aggregate::kind::{KindOf, Kinds},
     answering::{Answering, AnsweringOptions, Desk, ModelError, NO_MODEL},
@@ -30,6 +31,7 @@ pub fn kinds() -> Kinds {
         KindOf::<Agent>::boxed(),
         KindOf::<Entry>::boxed(),
         KindOf::<Settings>::boxed(),
+        KindOf::<User>::boxed(),
     ])
 }
 

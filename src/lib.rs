@@ -14,8 +14,9 @@
 //! - [`faq`]: the knowledge base, what an answer is; [`search`]: what is near in words and meaning; [`answering`]: keeps
 //!   the indexes true, and answers customers; [`archive`]: finds what was ever said; [`http`]: how servers of others are
 //!   asked;
+//! - [`policy`]: what is permitted and forbidden, pure;
 //! - [`engine`]: all of that put together, as one node;
-//! - [`access`]: who may do what; [`bridge`]: HTTP and WebSocket for those who may;
+//! - [`access`]: users, and who may do what; [`bridge`]: HTTP and WebSocket for those who may;
 //! - [`cli`], [`config`], [`telemetry`]: how people and machines meet it.
 //!
 //! ARCHITECTURE.md says why it is so. `tests/tidy.rs` holds who may import whom.
@@ -35,6 +36,7 @@ pub mod engine;
 pub mod faq;
 pub mod http;
 pub mod journal;
+pub mod policy;
 pub mod routing;
 pub mod runtime;
 pub mod scheduler;

@@ -55,7 +55,8 @@ impl World {
     }
 
     async fn commands(&self, path: &str, token: &str, command: Value) -> (StatusCode, Value) {
-        let response = self.ask("POST", &format!("{path}/commands"), Some(token), Some(json!({ "command": command }))).await;
+        let response =
+            self.ask("POST", &format!("{path}/commands"), Some(token), Some(json!({ "command": command }))).await;
         let status = response.status();
         (status, response.json().await.unwrap_or_default())
     }
@@ -67,10 +68,16 @@ impl World {
         let (conversation, contact) = (conversation_key("web", MARK), contact_key("web", MARK));
         for (path, command) in [
             (format!("/agents/{MARK}"), json!({ "type": "register", "name": MARK })),
-            (format!("/entries/{MARK}"), json!({ "type": "draft", "content": {
-                "variants": [format!("where is my {MARK}")], "answer": { "text": MARK }, "language": "en" } })),
-            ("/settings/routing".to_owned(), json!({ "type": "set", "value": { "rules": [
-                { "name": MARK, "when": "true", "queue": "support" }] } })),
+            (
+                format!("/entries/{MARK}"),
+                json!({ "type": "draft", "content": {
+                "variants": [format!("where is my {MARK}")], "answer": { "text": MARK }, "language": "en" } }),
+            ),
+            (
+                "/settings/routing".to_owned(),
+                json!({ "type": "set", "value": { "rules": [
+                { "name": MARK, "when": "true", "queue": "support" }] } }),
+            ),
         ] {
             let (status, answer) = self.commands(&path, token, command).await;
             assert_eq!(status, 200, "{path}: {answer}");
@@ -170,9 +177,8 @@ async fn every_role_gets_past_the_doors_that_its_permissions_open_and_no_others_
     // Whatever foreigners asked, nothing was written here by them.
     let journal = world.kefu.journal().await;
     let (all, _) = support::log::settle_and_check(&journal, &[]).await;
-    let of_foreigners = all.commits.iter().filter(|logged| {
-        logged.commit.tenant == "demo" && logged.commit.actor.id.starts_with("o-")
-    });
+    let of_foreigners =
+        all.commits.iter().filter(|logged| logged.commit.tenant == "demo" && logged.commit.actor.id.starts_with("o-"));
     assert_eq!(of_foreigners.count(), 0);
 }
 
@@ -210,8 +216,13 @@ async fn pages_of_others_stolen_and_ended_credentials_and_paths_out_of_the_store
     assert_eq!(with(Method::POST, "/agents/ann/commands", &[ours, ("Sec-Fetch-Site", "cross-site")]).await, 403);
     let let_in = with(Method::POST, "/agents/ann/commands", &[ours, ("Origin", &own)]).await;
     assert_ne!(let_in, 403, "our own page may");
-    let upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Origin", "https://evil.example")];
+    let upgrade = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Origin", "https://evil.example"),
+    ];
     assert_eq!(with(Method::GET, "/socket", &upgrade).await, 403, "a foreign page's socket");
 
     // What has ended has ended everywhere, at once.
@@ -221,14 +232,21 @@ async fn pages_of_others_stolen_and_ended_credentials_and_paths_out_of_the_store
     eventually("the token's end", async || (world.get("/session", &short).await.0 == 401).then_some(())).await;
 
     // Objects are named by us; a path leads nowhere.
-    for path in ["/files/..%2f..%2fetc%2fpasswd", "/files/other.0198", "/files/demo.%2e%2e%2fsecret", "/files/demo.none"] {
+    for path in
+        ["/files/..%2f..%2fetc%2fpasswd", "/files/other.0198", "/files/demo.%2e%2e%2fsecret", "/files/demo.none"]
+    {
         assert_eq!(world.get(path, &token).await.0, 404, "{path}");
     }
     let script = world.http.post(format!("{}/files?name=%3Cscript%3E.svg", world.base)).bearer_auth(&token);
-    let script = script.header(header::CONTENT_TYPE, "image/svg+xml").body("<svg onload='alert(1)'/>").send().await.unwrap();
+    let script =
+        script.header(header::CONTENT_TYPE, "image/svg+xml").body("<svg onload='alert(1)'/>").send().await.unwrap();
     let file: Value = script.json().await.unwrap();
     let shown = world.ask("GET", &format!("/files/{}", file["object"].as_str().unwrap()), Some(&token), None).await;
-    assert_eq!(shown.headers()[header::CONTENT_TYPE], "application/octet-stream", "a picture that can run is for saving");
+    assert_eq!(
+        shown.headers()[header::CONTENT_TYPE],
+        "application/octet-stream",
+        "a picture that can run is for saving"
+    );
     assert!(shown.headers()[header::CONTENT_DISPOSITION].to_str().unwrap().starts_with("attachment"));
     for (name, part) in [("content-security-policy", "script-src 'self'"), ("x-content-type-options", "nosniff")] {
         assert!(shown.headers()[name].to_str().unwrap().contains(part));

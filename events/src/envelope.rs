@@ -53,11 +53,13 @@ pub enum AggregateKind {
     Faq,
     /// One document of a tenant's configuration.
     Settings,
+    /// Somebody, or something, who may sign in.
+    User,
 }
 
 impl AggregateKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Conversation, Self::Contact, Self::Agent, Self::Faq, Self::Settings];
+    pub const ALL: [Self; 6] = [Self::Conversation, Self::Contact, Self::Agent, Self::Faq, Self::Settings, Self::User];
 
     /// As it stands in subjects and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -67,6 +69,7 @@ impl AggregateKind {
             Self::Agent => "agent",
             Self::Faq => "faq",
             Self::Settings => "settings",
+            Self::User => "user",
         }
     }
 }

@@ -6,8 +6,8 @@
 //! - [`key`]: how subjects' tokens and the keys of conversations and contacts are made;
 //! - [`message`]: what customers send and receive;
 //! - [`envelope`]: commands, their results, and commits;
-//! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`]: the commands and events of each aggregate;
-//! - [`routing`]: where conversations go, as a settings document;
+//! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`], [`user`]: the commands and events of each aggregate;
+//! - [`routing`]: where conversations go, as a settings document; [`access`]: what a tenant permits and forbids, as another;
 //! - [`query`]: what can be asked, and how the answer looks;
 //! - [`bridge`]: the frames that agents' consoles and others exchange with kefu over a WebSocket;
 //! - [`upcast`]: how events of older versions stay readable;
@@ -15,6 +15,7 @@
 //!
 //! This crate knows nothing of NATS, of RocksDB or of how decisions are taken, and imports nothing of kefu's.
 
+pub mod access;
 pub mod agent;
 pub mod bridge;
 pub mod contact;
@@ -29,6 +30,7 @@ pub mod schema;
 pub mod settings;
 pub mod time;
 pub mod upcast;
+pub mod user;
 
 pub use envelope::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, CommandResult, Commit, Concerns, QuarantineLifted,

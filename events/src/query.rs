@@ -41,6 +41,10 @@ pub mod name {
     /// author?, agent?, from?, to?, notes?, by_relevance?, offset?, limit?}`. `author` is `customer`, `agent`, `bot`,
     /// `system` or `note`; `notes: false` leaves out what only colleagues see. With how many there are in all.
     pub const SEARCH_MESSAGES: &str = "search_messages";
+    /// One user, without any hash: `{id}`.
+    pub const USER: &str = "user";
+    /// Users by name, or those with a role: `{role?, after?, limit?}`. Without any hash.
+    pub const USERS: &str = "users";
     /// One settings document with its earlier versions: `{document}`.
     pub const SETTINGS: &str = "settings";
     /// Names of a tenant's settings documents.

@@ -6,11 +6,12 @@
 mod asyncapi;
 
 use crate::{
-    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, bridge, contact, conversation,
+    AggregateKind, CommandResult, Commit, Inbound, Outbound, access, agent, bridge, contact, conversation,
     envelope::Command,
     faq::{FaqCommand, FaqEvent},
     query::QueryResponse,
     routing, settings,
+    user::{UserCommand, UserEvent},
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ pub fn documents() -> BTreeMap<String, Value> {
 }
 
 fn message_schemas() -> BTreeMap<String, Value> {
-    use AggregateKind::{Agent, Contact, Conversation, Faq, Settings};
+    use AggregateKind::{Agent, Contact, Conversation, Faq, Settings, User};
     let tenant = schema_of::<settings::TenantSettings>("settings-tenant", "Settings of a tenant");
     [
         schema_of::<Inbound>("inbound", "Inbound message"),
@@ -74,11 +75,14 @@ fn message_schemas() -> BTreeMap<String, Value> {
         command::<agent::AgentCommand>(Agent),
         command::<FaqCommand>(Faq),
         command::<settings::SettingsCommand>(Settings),
+        command::<UserCommand>(User),
         commit::<conversation::ConversationEvent>(Conversation),
         commit::<contact::ContactEvent>(Contact),
         commit::<agent::AgentEvent>(Agent),
         commit::<FaqEvent>(Faq),
         commit::<settings::SettingsEvent>(Settings),
+        commit::<UserEvent>(User),
+        schema_of::<access::AccessSettings>("settings-access", "Access policies of a tenant"),
         schema_of::<routing::RoutingSettings>("settings-routing", "Routing rules of a tenant"),
         ("settings-channel.json".to_owned(), channel_patch(&tenant.1)),
         tenant,
@@ -99,7 +103,8 @@ fn commit<E: JsonSchema>(aggregate: AggregateKind) -> (String, Value) {
 /// Replaces "any kind of aggregate" by this one.
 fn for_aggregate((file, mut schema): (String, Value), aggregate: AggregateKind) -> (String, Value) {
     schema["properties"]["aggregate"] = json!({"description": "Kind of the aggregate.", "const": aggregate.as_str()});
-    if let Some(defs) = schema["$defs"].as_object_mut() {
+    let elsewhere = schema.to_string().contains("#/$defs/AggregateKind");
+    if let Some(defs) = schema["$defs"].as_object_mut().filter(|_| !elsewhere) {
         defs.remove("AggregateKind");
     }
     (file, schema)

@@ -1,77 +1,21 @@
 //! Somebody who has shown a credential.
 
+use crate::policy::Subject;
 use kefu_events::Timestamp;
+pub use kefu_events::user::{Grant, Role, Scope};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt};
-
-/// What somebody is to a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Serves customers.
-    Agent,
-    /// Looks after agents and queues.
-    Supervisor,
-    /// Sets everything up.
-    Administrator,
-    /// Reads everything, changes nothing.
-    Analyst,
-    /// A program.
-    Service,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 5] = [Self::Agent, Self::Supervisor, Self::Administrator, Self::Analyst, Self::Service];
-
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Agent => "agent",
-            Self::Supervisor => "supervisor",
-            Self::Administrator => "administrator",
-            Self::Analyst => "analyst",
-            Self::Service => "service",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How far a role reaches.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Conversations that this agent has, is offered, or is consulted on.
-    Own,
-    /// Those, and those in the queues that the agent serves.
-    MyQueues,
-    /// Those in these queues.
-    Queues(BTreeSet<String>),
-    /// The whole tenant.
-    All,
-}
-
-/// A role and how far it reaches.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Grant {
-    /// The role.
-    pub role: Role,
-    /// How far.
-    pub scope: Scope,
-}
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
+};
 
 /// What was shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
-    /// A browser's session.
+    /// A browser's session, by its id.
     Session(String),
-    /// A token of the interface.
+    /// A token of the interface, by its id.
     Token(String),
     /// A customer's token: for one thread of one channel.
     Customer {
@@ -80,6 +24,17 @@ pub enum Credential {
         /// The thread.
         thread: String,
     },
+}
+
+impl Credential {
+    /// As policies call it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "session",
+            Self::Token(_) => "token",
+            Self::Customer { .. } => "customer",
+        }
+    }
 }
 
 /// Somebody who has shown a credential.
@@ -107,5 +62,22 @@ impl Principal {
     /// Whether the user has this role, however far it reaches.
     pub fn has(&self, role: Role) -> bool {
         self.grants.iter().any(|grant| grant.role == role)
+    }
+
+    /// As policies see it.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            user: &self.user,
+            grants: &self.grants,
+            only: self.only.as_ref(),
+            queues: &self.queues,
+            credential: self.credential.as_str(),
+        }
+    }
+
+    /// A fingerprint of all that policies see of it.
+    pub(super) fn fingerprint(&self, with: &(RandomState, RandomState)) -> (u64, u64) {
+        let seen = (&self.user, &self.grants, &self.only, &self.queues, self.credential.as_str());
+        (with.0.hash_one(seen), with.1.hash_one(seen))
     }
 }

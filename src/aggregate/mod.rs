@@ -76,6 +76,8 @@ pub enum LookUp {
         /// Its value, as text.
         value: String,
     },
+    /// Users of this tenant who can set everything up now: the first few.
+    Administrators,
 }
 
 /// What follows from a commit. A pure function of the commit, computed again whenever needed.

@@ -102,6 +102,9 @@ impl From<Denied> for Failure {
 
 impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Self {
+        if error == AuthError::Unavailable {
+            return Self::unavailable(error.to_string());
+        }
         Self::unauthenticated(error.to_string())
     }
 }

@@ -51,9 +51,11 @@ pub(super) async fn carry_out(up: &Arc<Upstream>, who: &Principal, wanted: Wante
     if let Value::Object(fields) = &mut command {
         fields.entry("v").or_insert_with(|| 1.into());
     }
-    let actor = permitted(up, who, kind, &key, &command).await?;
+    let (actor, permission) = permitted(up, who, kind, &key, &command).await?;
     // A user's ids are the user's own: nobody gets the result of another's command.
     let id = format!("{}:{id}", who.user);
+    // What a supervisor's power was used for is on record before it is.
+    up.access.record_power(who, permission, kind, &key, &id).await?;
     let mut result = up.command(&who.tenant, kind, &key, id.clone(), expected_version, actor, command).await?;
     result.id = id.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
     let is_stale = result.refusal.as_ref().is_some_and(|refusal| refusal.code == "stale");
@@ -88,21 +90,21 @@ async fn permitted(
     kind: AggregateKind,
     key: &str,
     command: &Value,
-) -> Result<Actor, Failure> {
+) -> Result<(Actor, Permission), Failure> {
     let operator = || Actor::new(ActorKind::System, &who.user);
     let agent = || Actor::new(ActorKind::Agent, &who.user);
     match kind {
         AggregateKind::Conversation => {
             let permission = of_conversation(&read(command)?)?;
             conversation(up, who, permission, key).await?;
-            Ok(agent())
+            Ok((agent(), permission))
         }
         AggregateKind::Agent => {
             let own = key == who.user;
             match read(command)? {
                 AgentCommand::SetStatus { .. } if own => {
                     up.access.check(who, Permission::OwnStatus, &Resource::Agent { key })?;
-                    Ok(agent())
+                    Ok((agent(), Permission::OwnStatus))
                 }
                 AgentCommand::Register { .. }
                 | AgentCommand::SetStatus { .. }
@@ -113,7 +115,7 @@ async fn permitted(
                 | AgentCommand::ForceRelease { .. }
                 | AgentCommand::LiftQuarantine { .. } => {
                     up.access.check(who, Permission::ManageAgent, &Resource::Agent { key })?;
-                    Ok(operator())
+                    Ok((operator(), Permission::ManageAgent))
                 }
                 _ => Err(not_for_people()),
             }
@@ -129,7 +131,7 @@ async fn permitted(
                 _ => return Err(not_for_people()),
             }
             up.access.check(who, Permission::EditContact, &Resource::Tenant)?;
-            Ok(agent())
+            Ok((agent(), Permission::EditContact))
         }
         AggregateKind::Faq => {
             let permission = match read(command)? {
@@ -141,12 +143,13 @@ async fn permitted(
                 FaqCommand::GiveFeedback { .. } => Permission::RateEntry,
             };
             up.access.check(who, permission, &Resource::Tenant)?;
-            Ok(agent())
+            Ok((agent(), permission))
         }
+        AggregateKind::User => Err(Failure::invalid("users are changed by POST /api/v1/users/{key}/commands")),
         AggregateKind::Settings => {
             let _: SettingsCommand = read(command)?;
             up.access.check(who, Permission::EditSettings, &Resource::Document(key))?;
-            Ok(operator())
+            Ok((operator(), Permission::EditSettings))
         }
     }
 }

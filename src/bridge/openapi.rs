@@ -132,16 +132,21 @@ fn bodies() -> [(&'static str, Value); 4] {
         "description": "For these permissions only." });
     let sign_in = texts(&["tenant", "user", "password"], &["tenant", "user", "password"]);
     let password = texts(&["present", "password"], &["password"]);
-    [("sign-in", sign_in), ("password", password), ("token", token), (
-        "ask",
-        json!({
-            "type": "object",
-            "required": ["question"],
-            "properties": {
-                "question": { "type": "string" },
-                "channel": { "type": "string", "description": "As if asked on this channel." },
-                "earlier": { "type": "array", "items": { "type": "string" }, "description": "What was asked before." },
-            },
-        }),
-    )]
+    [
+        ("sign-in", sign_in),
+        ("password", password),
+        ("token", token),
+        (
+            "ask",
+            json!({
+                "type": "object",
+                "required": ["question"],
+                "properties": {
+                    "question": { "type": "string" },
+                    "channel": { "type": "string", "description": "As if asked on this channel." },
+                    "earlier": { "type": "array", "items": { "type": "string" }, "description": "What was asked before." },
+                },
+            }),
+        ),
+    ]
 }

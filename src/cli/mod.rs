@@ -36,6 +36,7 @@ mod settings;
 mod show;
 mod simulate;
 mod tenant;
+mod user;
 mod values;
 mod version;
 mod why;
@@ -134,6 +135,8 @@ enum Command {
     Contact(contact::Contact),
     #[command(subcommand)]
     Agent(agent::Agent),
+    #[command(subcommand)]
+    User(user::User),
     #[command(subcommand)]
     Faq(faq::Faq),
     Search(search::Search),
@@ -245,6 +248,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Tenant(args) => args.run(session).await?,
         Command::Contact(args) => args.run(session).await?,
         Command::Agent(args) => args.run(session).await?,
+        Command::User(args) => args.run(session).await?,
         Command::Faq(args) => args.run(session).await?,
         Command::Search(args) => args.run(session).await?,
         Command::Queue(args) => args.run(session).await?,

@@ -248,7 +248,7 @@ impl Running {
         let told = probe.clone();
         let node = move || serde_json::to_value(told()).unwrap_or_default();
         let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, node);
-        let access = Access::default();
+        let access = Access::new(store.clone(), progress.clone(), journal.clone());
         bridge.connect(UpstreamOptions {
             journal: journal.clone(),
             store,

@@ -48,7 +48,7 @@ pub(super) fn propose(step: &mut Step, asked: &[LookUp]) {
     let Some(first_seen) = step.state.first_seen.filter(|_| step.state.part_of.is_none()) else { return };
     let mut proposals: Vec<(String, String, String)> = Vec::new();
     for (look_up, found) in asked.iter().zip(step.context.found) {
-        let LookUp::ContactsByAttribute { name, value } = look_up;
+        let LookUp::ContactsByAttribute { name, value } = look_up else { continue };
         for other in found {
             let known = step.state.absorbed.iter().any(|absorbed| absorbed.from == *other)
                 || step.state.apart.contains(other)

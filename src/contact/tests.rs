@@ -69,7 +69,7 @@ impl World {
 
     fn found(&self, look_ups: &[LookUp]) -> Vec<Vec<String>> {
         let holds = |state: &State, look_up: &LookUp| {
-            let LookUp::ContactsByAttribute { name, value } = look_up;
+            let LookUp::ContactsByAttribute { name, value } = look_up else { unreachable!() };
             state.part_of.is_none() && state.attribute(name).and_then(as_text).as_ref() == Some(value)
         };
         let matching = |look_up: &LookUp| {

@@ -4,6 +4,7 @@
 //!   happened and says what is to be done; it does nothing itself. The seeded simulation runs exactly this code.
 //! - [`intake`] and [`outgoing`]: from a queue's bytes to an input, and from a commit to what is published after it. Pure.
 //! - [`owner`]: the actor around one machine; [`node`]: leases and owners of one process; `timers`: deadlines.
+//! - `asking`: how parts that may not know the bus have commands sent over it;
 //! - [`leaders`]: which tenants a node leads in something that one node does for all;
 //! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!
@@ -12,6 +13,7 @@
 //!
 //! The runtime knows aggregates only by [`Kind`](crate::aggregate::kind::Kind): nothing here knows what a conversation is.
 
+mod asking;
 pub mod intake;
 pub mod leaders;
 pub mod machine;

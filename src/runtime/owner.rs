@@ -401,6 +401,7 @@ fn look_up(
     };
     let answer = |question: &LookUp| match question {
         LookUp::ContactsByAttribute { name, value } => store.contacts_by_attribute(&id.tenant, name, value),
+        LookUp::Administrators => store.administrators(&id.tenant),
     };
     Ok((seen, questions.iter().map(answer).collect::<Result<_, _>>()?))
 }

@@ -1,6 +1,7 @@
 //! Which documents there are, and who may be called a tenant.
 
 use kefu_events::{
+    access::ACCESS_DOCUMENT,
     key::{RESERVED_CHANNELS, is_token},
     routing::ROUTING_DOCUMENT,
     settings::{CHANNEL_DOCUMENT_PREFIX, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
@@ -21,6 +22,8 @@ pub enum Document<'a> {
     Scheduling,
     /// To which queues they go.
     Routing,
+    /// Who may do what beyond what is shipped.
+    Access,
 }
 
 impl<'a> Document<'a> {
@@ -34,6 +37,9 @@ impl<'a> Document<'a> {
         }
         if name == ROUTING_DOCUMENT {
             return Some(Self::Routing);
+        }
+        if name == ACCESS_DOCUMENT {
+            return Some(Self::Access);
         }
         let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
         (is_token(channel) && !RESERVED_CHANNELS.contains(&channel)).then_some(Self::Channel(channel))

@@ -2,11 +2,13 @@
 
 use super::{Document, merge_patch};
 use crate::{
+    policy::Policies,
     routing::{self, Memory, hours},
     scheduler::Scheduling,
 };
 use kefu_events::{
     Refusal,
+    access::AccessSettings,
     key::is_token,
     routing::RoutingSettings,
     settings::{OutOfHoursAction, OutOfHoursSettings, TenantSettings},
@@ -47,7 +49,7 @@ const MONTH_S: u32 = 30 * DAY_S;
 pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
     let Some(document) = Document::named(name) else {
         let message = format!(
-            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\" and \"routing\""
+            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\", \"routing\" and \"access\""
         );
         return Err(Refusal::new("unknown_document", message));
     };
@@ -65,6 +67,7 @@ pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
         }
         Document::Scheduling => scheduling(value),
         Document::Routing => routing_rules(value),
+        Document::Access => access(value),
     }
 }
 
@@ -76,6 +79,11 @@ fn scheduling(value: &Value) -> Result<(), Refusal> {
 fn routing_rules(value: &Value) -> Result<(), Refusal> {
     let rules: RoutingSettings = deserialize(value)?;
     routing::check(&rules).map_err(|wrong| Refusal::new("invalid", wrong.to_string()))
+}
+
+fn access(value: &Value) -> Result<(), Refusal> {
+    let settings: AccessSettings = deserialize(value)?;
+    Policies::with(&settings).map(drop).map_err(|wrong| Refusal::new("invalid", wrong.to_string()))
 }
 
 fn deserialize<T: DeserializeOwned>(value: &Value) -> Result<T, Refusal> {

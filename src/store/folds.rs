@@ -4,10 +4,11 @@
 //! which cost more than all that is done here, and are of no use to a projector.
 
 use super::{
-    AGENTS, ANSWERS, CONTACTS, CONVERSATIONS, ENTRIES, PRACTICE, QUESTIONS, STAFF, WAITING, commit::AnyCommit,
-    entries::Entries, keys,
+    AGENTS, ANSWERS, CONTACTS, CONVERSATIONS, CREDENTIALS, ENTRIES, PRACTICE, QUESTIONS, STAFF, USERS, WAITING,
+    commit::AnyCommit, entries::Entries, keys,
 };
 use crate::{
+    access::user::User,
     agent::Agent,
     aggregate::{Aggregate, Cause, Tracked},
     contact::Contact,
@@ -73,6 +74,7 @@ impl Folds {
             .with::<Settings>(&[])
             .with::<Agent>(&[AGENTS, STAFF, PRACTICE])
             .with::<Entry>(&[ENTRIES, ANSWERS])
+            .with::<User>(&[USERS, CREDENTIALS])
     }
 
     /// No kinds.

@@ -12,6 +12,7 @@ pub(super) fn kind_letter(kind: AggregateKind) -> u8 {
         AggregateKind::Contact => b'c',
         AggregateKind::Faq => b'f',
         AggregateKind::Settings => b's',
+        AggregateKind::User => b'u',
         AggregateKind::Conversation => b'v',
     }
 }

@@ -4,7 +4,7 @@
 use crate::{Bless, HOW_TO_BLESS, bless, examples, folder, pretty};
 use kefu_events::{
     AggregateKind, Commit, agent::AgentEvent, contact::ContactEvent, conversation::ConversationEvent, faq::FaqEvent,
-    schema, settings::SettingsEvent, upcast::decode_commit,
+    schema, settings::SettingsEvent, upcast::decode_commit, user::UserEvent,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ fn decoded(aggregate: AggregateKind, bytes: &[u8]) -> Result<Value, String> {
         AggregateKind::Agent => again::<AgentEvent>(bytes),
         AggregateKind::Faq => again::<FaqEvent>(bytes),
         AggregateKind::Settings => again::<SettingsEvent>(bytes),
+        AggregateKind::User => again::<UserEvent>(bytes),
     }
 }
 

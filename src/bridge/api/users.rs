@@ -17,7 +17,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-pub(in crate::bridge) async fn list(caller: Caller, asked: Query<Vec<(String, String)>>) -> Result<Json<Value>, Failure> {
+pub(in crate::bridge) async fn list(
+    caller: Caller,
+    asked: Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, Failure> {
     caller.up.access.check(&caller.who, Permission::ReadUser, &Resource::Tenant)?;
     let parameters = parameters(asked.into_inner(), &["after", "limit"], &[])?;
     caller.up.caught_up().await?;

@@ -149,6 +149,8 @@ impl Reach {
                 wants(Topic::Agents) && may(Permission::ReadAgent, &Resource::Agent { key: &seen.key })
             }
             AggregateKind::Contact => wants(Topic::Contacts) && may(Permission::ReadContact, &Resource::Tenant),
+            // They hold hashes of secrets; what is for people's eyes has a query.
+            AggregateKind::User => false,
             AggregateKind::Faq => wants(Topic::Entries) && may(Permission::ReadEntry, &Resource::Tenant),
             AggregateKind::Settings => {
                 wants(Topic::Settings) && may(Permission::ReadSettings, &Resource::Document(&seen.key))

@@ -125,7 +125,8 @@ async fn run(client: Arc<Client>, http: String, customers: f64) -> Result<(), Cl
 
 async fn set_up(client: &Client, passwords: &BTreeMap<String, String>) -> Result<(), CliError> {
     let operator = || Actor::new(ActorKind::System, "demo");
-    let settings = SettingsCommand::Set { v: V, value: demo_settings(), merge: true, comment: Some("the demo".to_owned()) };
+    let settings =
+        SettingsCommand::Set { v: V, value: demo_settings(), merge: true, comment: Some("the demo".to_owned()) };
     done(set(client, TENANT, TENANT_DOCUMENT, settings, operator(), PATIENCE).await.map(drop))?;
     for person in AGENTS.iter().chain(&OTHERS) {
         user(client, person, &passwords[person.id]).await?;
@@ -207,7 +208,8 @@ fn passwords(data: &Path) -> Result<BTreeMap<String, String>, CliError> {
     }
     let made: BTreeMap<String, String> =
         AGENTS.iter().chain(&OTHERS).map(|person| (person.id.to_owned(), new_password())).collect();
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(|error| wrong(&error))?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(|error| wrong(&error))?;
     file.write_all(format!("{:#}\n", json!(made)).as_bytes()).map_err(|error| wrong(&error))?;
     Ok(made)
 }
@@ -216,6 +218,7 @@ fn passwords(data: &Path) -> Result<BTreeMap<String, String>, CliError> {
 fn new_password() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
     let mut rng = rand::rng();
-    let mut group = || -> String { (0..4).filter_map(|_| LETTERS.choose(&mut rng)).map(|letter| char::from(*letter)).collect() };
+    let mut group =
+        || -> String { (0..4).filter_map(|_| LETTERS.choose(&mut rng)).map(|letter| char::from(*letter)).collect() };
     format!("{}-{}-{}", group(), group(), group())
 }

@@ -16,11 +16,7 @@ use kefu_events::{
 };
 use rand::{RngExt, seq::IndexedRandom};
 use serde_json::Map;
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 /// Things that people are about to do, at most: a demo that runs for a week does not grow.
@@ -32,9 +28,8 @@ const CHANNEL: &str = "web";
 /// Replies of an agent, after which a conversation is written up.
 const REPLIES: u32 = 2;
 
-const CUSTOMERS: [&str; 12] = [
-    "Emma", "王芳", "Liam", "李强", "Sofia", "张敏", "Noah", "刘洋", "Olivia", "陈静", "Lucas", "杨帆",
-];
+const CUSTOMERS: [&str; 12] =
+    ["Emma", "王芳", "Liam", "李强", "Sofia", "张敏", "Noah", "刘洋", "Olivia", "陈静", "Lucas", "杨帆"];
 /// What they begin with. The first ones the knowledge base answers; the others need a person.
 const QUESTIONS: [&str; 14] = [
     "How can I return something?",
@@ -147,7 +142,11 @@ fn deeds(talks: &mut HashMap<String, Talk>, tenant: &str, commit: &Commit<Event>
             Event::OfferMade { agent, offer, .. } if is_played(agent) => {
                 let name = AGENTS.iter().find(|person| person.id == agent).map(|person| person.name.to_owned());
                 let command = match rng.random_bool(0.1) {
-                    true => ConversationCommand::Reject { v: V, offer: Some(offer.clone()), reason: Some("busy".to_owned()) },
+                    true => ConversationCommand::Reject {
+                        v: V,
+                        offer: Some(offer.clone()),
+                        reason: Some("busy".to_owned()),
+                    },
                     false => ConversationCommand::Accept { v: V, offer: Some(offer.clone()), name },
                 };
                 deeds.push((rng.random_range(1.0..5.0), ask(agent, vec![command])));
@@ -166,8 +165,14 @@ fn deeds(talks: &mut HashMap<String, Talk>, tenant: &str, commit: &Commit<Event>
                     true => {
                         talk.agent = None;
                         let code = if rng.random_bool(0.85) { "solved" } else { "not_solved" };
-                        let disposition = ConversationCommand::SetDisposition { v: V, code: code.to_owned(), note: None };
-                        vec![reply(), ConversationCommand::WrapUp { v: V }, disposition, ConversationCommand::Close { v: V }]
+                        let disposition =
+                            ConversationCommand::SetDisposition { v: V, code: code.to_owned(), note: None };
+                        vec![
+                            reply(),
+                            ConversationCommand::WrapUp { v: V },
+                            disposition,
+                            ConversationCommand::Close { v: V },
+                        ]
                     }
                 };
                 deeds.push((rng.random_range(3.0..9.0), ask(&agent, commands)));
@@ -181,7 +186,9 @@ fn deeds(talks: &mut HashMap<String, Talk>, tenant: &str, commit: &Commit<Event>
                 let text = if rng.random_bool(0.6) { "thanks" } else { "human" };
                 deeds.extend(says(talk, text).map(|deed| (rng.random_range(4.0..10.0), deed)));
             }
-            Event::ChoicesOffered { .. } => deeds.extend(says(talk, "1").map(|deed| (rng.random_range(3.0..8.0), deed))),
+            Event::ChoicesOffered { .. } => {
+                deeds.extend(says(talk, "1").map(|deed| (rng.random_range(3.0..8.0), deed)))
+            }
             Event::SatisfactionRequested { .. } => {
                 let score = ["5", "5", "4", "4", "3"].choose(&mut rng).copied().unwrap_or("5");
                 deeds.extend(says(talk, score).map(|deed| (rng.random_range(2.0..6.0), deed)));

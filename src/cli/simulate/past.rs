@@ -114,7 +114,7 @@ impl Past {
                     }
                 }
             }
-            AggregateKind::Contact | AggregateKind::Faq => {}
+            AggregateKind::Contact | AggregateKind::Faq | AggregateKind::User => {}
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod users;
 
 use super::projector::Progress;
 use crate::{
@@ -222,6 +223,8 @@ impl Queries {
             name::ASK => self.ask(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),
             name::WHY => self.why(tenant, &read(parameters)?),
+            name::USER => self.user(tenant, &read(parameters)?),
+            name::USERS => self.users(tenant, &read(parameters)?),
             name::SETTINGS => self.document(tenant, &read(parameters)?),
             name::DOCUMENTS => self.documents(tenant, &read(parameters)?),
             name::TENANTS => self.tenants(&read(parameters)?),

@@ -1,7 +1,7 @@
 //! The lists that kefu keeps, and how they are read in pages.
 //!
 //! Each list is a pure function from a state to the keys under which it is found; the store writes the differences.
-//! These are the only files of the store that know what a conversation, a contact, an agent or a knowledge-base entry is.
+//! These are the only files of the store that know what a conversation, a contact, an agent, a user or a knowledge-base entry is.
 
 mod agents;
 mod answers;
@@ -11,6 +11,7 @@ mod entries;
 mod practice;
 mod questions;
 mod staff;
+mod users;
 mod waiting;
 
 pub use agents::{AGENTS, AgentFilter, AgentSummary};
@@ -21,6 +22,7 @@ pub use entries::{ENTRIES, EntryFilter, EntrySummary};
 pub use practice::PRACTICE;
 pub use questions::{QUESTIONS, Question};
 pub use staff::{HeldSlot, STAFF, StaffEntry};
+pub use users::{CREDENTIALS, USERS, UserFilter, UserSummary};
 pub use waiting::{WAITING, WaitingEntry};
 
 use serde::Serialize;

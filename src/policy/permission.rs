@@ -1,6 +1,5 @@
 //! What can be allowed, and on what.
 
-use super::principal::{Principal, Role, Scope};
 use std::fmt;
 
 macro_rules! permissions {
@@ -18,6 +17,11 @@ macro_rules! permissions {
             /// Its name: the action in policies, and what a refusal names.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The permission of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|permission| permission.as_str() == name)
             }
 
             /// What it allows, for people.
@@ -54,6 +58,20 @@ permissions! {
     WriteFile = "file.write": "Upload files.",
     ManageWebhook = "webhook.manage": "Add, inspect, replay and remove webhooks.",
     ReadReport = "report.read": "Read reports.",
+}
+
+impl Permission {
+    /// Whether it is power over others' work: each use of it is put on record.
+    pub fn is_power(self) -> bool {
+        matches!(
+            self,
+            Self::JoinConversation
+                | Self::TakeConversation
+                | Self::AssignConversation
+                | Self::ManageAgent
+                | Self::ManageUser
+        )
+    }
 }
 
 impl fmt::Display for Permission {
@@ -93,56 +111,4 @@ pub struct Denied {
     pub permission: Permission,
     /// Who lacks it.
     pub user: String,
-}
-
-/// The policies that kefu ships.
-pub(super) fn shipped(principal: &Principal, permission: Permission, resource: &Resource<'_>) -> Result<(), Denied> {
-    let denied = Denied { permission, user: principal.user.clone() };
-    if principal.only.as_ref().is_some_and(|only| !only.contains(permission.as_str())) {
-        return Err(denied);
-    }
-    let reaches = |scope: &Scope| match resource {
-        Resource::Conversation { queues, agents } => {
-            let own = agents.contains(&principal.user);
-            match scope {
-                Scope::All => true,
-                Scope::Own => own,
-                Scope::MyQueues => own || queues.iter().any(|queue| principal.queues.contains(queue)),
-                Scope::Queues(named) => own || queues.iter().any(|queue| named.contains(queue)),
-            }
-        }
-        _ => true,
-    };
-    let allowed = principal.grants.iter().any(|grant| may(grant.role, permission) && reaches(&grant.scope));
-    if allowed { Ok(()) } else { Err(denied) }
-}
-
-fn may(role: Role, permission: Permission) -> bool {
-    use Permission as P;
-    match role {
-        Role::Administrator | Role::Service => true,
-        Role::Analyst => matches!(
-            permission,
-            P::ReadConversation | P::SearchMessages | P::ReadContact | P::ReadAgent | P::ReadEntry | P::ReadReport
-        ),
-        Role::Supervisor => !matches!(permission, P::ManageUser | P::EditSettings | P::ManageWebhook),
-        Role::Agent => matches!(
-            permission,
-            P::ReadConversation
-                | P::WorkConversation
-                | P::AnnotateConversation
-                | P::SearchMessages
-                | P::ReadContact
-                | P::EditContact
-                | P::ReadAgent
-                | P::OwnStatus
-                | P::ReadEntry
-                | P::EditEntry
-                | P::RateEntry
-                | P::ReadSettings
-                | P::OwnTokens
-                | P::ReadFile
-                | P::WriteFile
-        ),
-    }
 }
