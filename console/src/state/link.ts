@@ -1,0 +1,171 @@
+// The page's one socket: what comes over it goes to the rows, the open conversation and the agents; what the user does
+// goes out by it.
+
+import { signal } from '@preact/signals';
+import * as http from '../api/http';
+import { type LinkState, Socket, webSocketTo } from '../api/socket';
+import type { CommandResult, Commit, Fields } from '../api/types';
+import { t } from '../i18n';
+import { isHarmless } from '../model/stale';
+import { learnServerTime } from './clock';
+import * as inbox from './inbox';
+import { agentChanged, loadAgents, loadOwn, own } from './people';
+import { findSession, forget, me, myKey } from './session';
+import { refresh, takeIntoThread, thread } from './thread';
+import { tell } from './toasts';
+
+export const linkState = signal<LinkState>('offline');
+/** Conversation → who writes there now. */
+export const typing = signal<Record<string, string[]>>({});
+export const viewers = signal<{ conversation: string; users: string[] }>({ conversation: '', users: [] });
+
+/** Whoever does not say again that they write has stopped. */
+const TYPING_MS = 8000;
+/** How often a command is tried again after changes that do not matter to it. */
+const MAX_AGAIN = 3;
+
+const typingTimers = new Map<string, ReturnType<typeof setTimeout>>();
+let listeners: ((commit: Commit) => void)[] = [];
+
+function setTyping(conversation: string, user: string, on: boolean): void {
+  const others = (typing.value[conversation] ?? []).filter((other) => other !== user);
+  typing.value = { ...typing.value, [conversation]: on ? [...others, user] : others };
+  const id = `${conversation} ${user}`;
+  clearTimeout(typingTimers.get(id));
+  if (on)
+    typingTimers.set(
+      id,
+      setTimeout(() => setTyping(conversation, user, false), TYPING_MS),
+    );
+}
+
+const socket = new Socket(
+  {
+    onState: (state) => {
+      linkState.value = state;
+    },
+    onReset: (frame) => {
+      inbox.begin(frame.conversations);
+      void inbox.loadList(inbox.listState.value.list);
+      if (frame.agent) own.value = frame.agent;
+      else void loadOwn();
+      void loadAgents();
+      if (thread.value) {
+        void inbox.fetchRow(thread.value.key);
+        void refresh(thread.value.key);
+      }
+    },
+    onCommit: (commit, seq) => {
+      try {
+        if (commit.aggregate === 'conversation') {
+          inbox.takeCommit(commit);
+          takeIntoThread(commit, seq);
+          if (commit.actor.kind === 'customer') setTyping(commit.key, 'customer', false);
+        } else if (commit.aggregate === 'agent') {
+          agentChanged(commit.key);
+        }
+        for (const listener of listeners) listener(commit);
+      } catch (error) {
+        // One commit that cannot be shown must not stop those after it.
+        console.error(error);
+      }
+    },
+    onTyping: setTyping,
+    onViewers: (conversation, users) => {
+      viewers.value = { conversation, users: users.filter((user) => user !== myKey()) };
+    },
+    onClock: learnServerTime,
+    onError: (code, message, fatal) => {
+      if (code === 'unauthenticated') forget();
+      else if (!fatal) tell(message, 'bad');
+    },
+    onRefused: () => {
+      // The browser does not say why a socket was refused: ask whether somebody is still signed in.
+      if (me.value) void checkSession();
+    },
+  },
+  { connect: webSocketTo('/api/v1/socket') },
+);
+
+async function checkSession(): Promise<void> {
+  try {
+    await http.me();
+  } catch (error) {
+    if (error instanceof http.ApiError && error.status === 401) await findSession();
+  }
+}
+
+export function connect(): void {
+  socket.start();
+}
+
+export function disconnect(): void {
+  socket.stop();
+}
+
+addEventListener('online', () => socket.wake());
+
+/** Hears of every commit; gives back how to stop. */
+export function hear(listener: (commit: Commit) => void): () => void {
+  listeners = [...listeners, listener];
+  return () => {
+    listeners = listeners.filter((other) => other !== listener);
+  };
+}
+
+export const sayTyping = (conversation: string, on: boolean): void => socket.typing(conversation, on);
+export const watch = (conversation: string | undefined): void => socket.watch(conversation);
+
+/** Unique among all that is ever sent; `crypto.randomUUID` is missing where the page came without TLS. */
+export function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+async function send(
+  aggregate: 'conversation' | 'agent' | 'faq' | 'contact',
+  key: string,
+  command: Fields,
+  seen?: number,
+): Promise<CommandResult> {
+  let expected_version = seen;
+  for (let tries = 0; ; tries += 1) {
+    const result = await socket.command(newId(), { aggregate, key, expected_version }, { v: 1, ...command });
+    const changed = result.changed ?? [];
+    const again = result.refusal?.code === 'stale' && tries < MAX_AGAIN && isHarmless(changed);
+    if (!again) return result;
+    expected_version = Math.max(result.version ?? 0, ...changed.map((commit) => commit.version));
+  }
+}
+
+function explain(result: CommandResult): void {
+  if (result.ok || !result.refusal) return;
+  const { code, message } = result.refusal;
+  tell(code === 'stale' ? t('refused.stale') : message, 'bad');
+}
+
+/** Asks a conversation to do something, and tells the user where it does not. */
+export async function act(key: string, command: Fields, seen?: number): Promise<boolean> {
+  const result = await send('conversation', key, command, seen);
+  explain(result);
+  return result.ok;
+}
+
+/** The same without a word to the user. */
+export const ask = send;
+
+export async function actAsAgent(key: string, command: Fields): Promise<boolean> {
+  const result = await send('agent', key, command);
+  explain(result);
+  return result.ok;
+}
+
+export async function giveFeedback(
+  entry: string,
+  entry_version: number,
+  feedback: 'adopted' | 'edited' | 'rejected',
+  conversation: string,
+): Promise<void> {
+  const result = await send('faq', entry, { type: 'give_feedback', feedback, conversation, entry_version });
+  explain(result);
+}
