@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 pub enum Topic {
     /// Commits of conversations that it may read.
     Conversations,
-    /// Commits of agents: always its own, and those of others that it may read.
+    /// Commits of all agents, for whoever looks after them. The user's own agent is always told of.
     Agents,
     /// Commits of contacts.
     Contacts,
@@ -41,7 +41,16 @@ pub enum View {
 
 /// The topics of a client that names none.
 pub fn default_topics() -> BTreeSet<Topic> {
-    [Topic::Conversations, Topic::Agents].into()
+    [Topic::Conversations].into()
+}
+
+/// A commit that a client has taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastCommit {
+    /// Its sequence in the log.
+    pub seq: u64,
+    /// Its `commit_id`.
+    pub id: String,
 }
 
 /// From a client.
@@ -56,6 +65,9 @@ pub enum ClientFrame {
         /// The `seq` of the last frame that was taken in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_seq: Option<u64>,
+        /// The last commit that was taken in: so that a log that lost its end, and grew again otherwise, is noticed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_commit: Option<LastCommit>,
         /// What to hear of.
         #[serde(default = "default_topics")]
         topics: BTreeSet<Topic>,
@@ -111,8 +123,8 @@ pub enum ServerFrame {
         /// A heartbeat comes at least this often, in seconds. After two without one, connect again.
         heartbeat_s: u32,
     },
-    /// The first frame in the place of `hello`: what the client has is of no use. It drops everything, takes this in, and goes on
-    /// from `seq`.
+    /// In the place of `hello`, or later where what the client may see has changed: what the client has is of no use. It drops
+    /// everything, takes this in, and goes on from `seq`.
     Reset {
         /// The log's name.
         epoch: String,
@@ -123,7 +135,7 @@ pub enum ServerFrame {
         user: String,
         /// See `hello`.
         heartbeat_s: u32,
-        /// Why: `new`, `other_log`, `log_went_back`, `too_far_behind`.
+        /// Why: `new`, `other_log`, `log_went_back`, `too_far_behind`, `permissions_changed`.
         reason: String,
         /// Open conversations within the client's view, the last active first, as the list `conversations` shows them.
         conversations: Vec<Value>,

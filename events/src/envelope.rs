@@ -235,6 +235,25 @@ pub struct QuarantineLifted {
     pub v: V<1>,
 }
 
+/// Whom of the tenant's people a commit concerns, so that who may see it follows from the commit alone, whenever it is read:
+/// what it was with before, and what it is with afterwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Concerns {
+    /// The queue that a conversation is in, and one that it has just left; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<String>,
+    /// Agents who have it, are offered it, are consulted, or have just had it; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<String>,
+}
+
+impl Concerns {
+    /// Whether it concerns nobody in particular.
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.agents.is_empty()
+    }
+}
+
 /// One atomic step of one aggregate: one message in `KEFU_EVENTS`, on `kefu.events.<tenant>.<aggregate>.<key>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Commit<E> {
@@ -255,6 +274,9 @@ pub struct Commit<E> {
     /// Key of the person whom this commit is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// Whom of the tenant's people it concerns.
+    #[serde(default, skip_serializing_if = "Concerns::is_empty")]
+    pub concerns: Concerns,
     /// Id of the message (`<tenant>/<channel>/<key>/<message id>`) or command that caused it: one input, one commit.
     pub cause: String,
     /// Sequence of that input in its work queue.

@@ -31,7 +31,7 @@ pub mod time;
 pub mod upcast;
 
 pub use envelope::{
-    Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, CommandResult, Commit, QuarantineLifted,
+    Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, CommandResult, Commit, Concerns, QuarantineLifted,
     Quarantined, Refusal, V,
 };
 pub use message::{Author, AuthorKind, Content, Inbound, Outbound, Sender};

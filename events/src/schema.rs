@@ -6,7 +6,7 @@
 mod asyncapi;
 
 use crate::{
-    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, contact, conversation,
+    AggregateKind, CommandResult, Commit, Inbound, Outbound, agent, bridge, contact, conversation,
     envelope::Command,
     faq::{FaqCommand, FaqEvent},
     query::QueryResponse,
@@ -66,6 +66,8 @@ fn message_schemas() -> BTreeMap<String, Value> {
         schema_of::<Outbound>("outbound", "Outbound message"),
         schema_of::<CommandResult>("command-result", "Result of a command"),
         schema_of::<QueryResponse>("query-response", "Response to a query"),
+        schema_of::<bridge::ClientFrame>("client-frame", "Frame from a client of the bridge"),
+        schema_of::<bridge::ServerFrame>("server-frame", "Frame to a client of the bridge"),
         schema_of::<RejectedHeaders>("rejected-headers", "Headers of a rejected message"),
         command::<conversation::ConversationCommand>(Conversation),
         command::<contact::ContactCommand>(Contact),
@@ -101,6 +103,15 @@ fn for_aggregate((file, mut schema): (String, Value), aggregate: AggregateKind) 
         defs.remove("AggregateKind");
     }
     (file, schema)
+}
+
+/// The schema of a type with all that it refers to within it, for a document of another kind.
+pub fn inline<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    sorted(plain_descriptions(settings.into_generator().into_root_schema_for::<T>().to_value()))
 }
 
 /// File name and schema of one type.

@@ -41,6 +41,15 @@ impl Access {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned().ok_or(AuthError::Unknown)
     }
 
+    /// The same principal as it is now: what it may do can have changed, or its credential can have ended.
+    ///
+    /// # Errors
+    /// Its credential is not valid any more.
+    pub fn renew(&self, principal: &Principal) -> Result<Principal, AuthError> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.values().find(|known| known.credential == principal.credential).cloned().ok_or(AuthError::Unknown)
+    }
+
     /// Knows this token from now on.
     pub fn admit(&self, token: &str, principal: Principal) {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), principal);

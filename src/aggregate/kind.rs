@@ -290,6 +290,7 @@ impl<A: Aggregate> CellOf<A> {
             at: context.now,
             actor: input.actor.clone(),
             contact: A::contact(&self.0.state, context.key, typed),
+            concerns: A::concerns(&self.0.state, &events),
             cause,
             cause_seq: input.cause_seq,
             correlation: input.correlation.clone(),

@@ -13,7 +13,7 @@ mod tracked;
 pub use tracked::{Cause, RECENT_CAUSES, Tracked};
 
 use kefu_events::{
-    AggregateKind, CommandHeader, CommandRefused, Commit, Inbound, Outbound, Quarantined, Refusal, Timestamp,
+    AggregateKind, CommandHeader, CommandRefused, Commit, Concerns, Inbound, Outbound, Quarantined, Refusal, Timestamp,
     routing::RoutingSettings, settings::TenantSettings,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -159,6 +159,11 @@ pub trait Aggregate: Send + Sync + 'static {
     /// Key of the person whom a commit with these events is about.
     fn contact(_state: &Self::State, _key: &str, _input: Option<&Input<Self::Command>>) -> Option<String> {
         None
+    }
+
+    /// Whom a commit with these events concerns, decided on this state.
+    fn concerns(_before: &Self::State, _events: &[Self::Event]) -> Concerns {
+        Concerns::default()
     }
 
     /// The event for a refusal.

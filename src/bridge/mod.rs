@@ -1,26 +1,60 @@
-//! kefu over HTTP.
+//! The bridge: kefu over HTTP and WebSocket, for agents, scripts and supervisors of machines.
 //!
-//! For now what a machine's supervisor and Prometheus ask: `/healthz`, `/readyz`, `/metrics`, and a page at `/` that says
-//! what this is. It asks the node through a [`Probe`], and may not know what is behind it.
+//! A thin layer. It says who somebody is (`caller`), looks whether that is permitted (`commands`, `hub::reach`), and translates;
+//! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
+//! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
+//! long polling; `inbox` the lists; `presence` tells agents' aggregates who is there; `live` is what is of no moment a minute
+//! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask.
+//!
+//! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
+//! ([`Bridge::connect`]), and it says so.
 //!
 //! actix-web is named here only, and runs on a thread of its own, so that a busy engine does not answer late when it is
 //! asked whether it lives, and so that whoever starts it needs no actor system.
 
+mod answer;
+mod api;
+mod caller;
+mod commands;
+mod console;
 mod host;
+mod hub;
+mod inbox;
+mod limit;
+mod live;
+mod openapi;
 mod pages;
+mod poll;
+mod presence;
+mod routes;
+mod socket;
+mod upstream;
+
+pub use openapi::document as openapi;
+pub use routes::{Door, ROUTES, Route};
+pub use upstream::UpstreamOptions;
 
 use crate::telemetry::Sample;
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
+use actix_web::{App, HttpRequest, HttpServer, dev::ServerHandle, middleware, web};
+use answer::Failure;
+use caller::Shared;
+use limit::Limits;
 use serde::Serialize;
+use upstream::Upstream;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread::JoinHandle,
 };
 
 /// Requests are short; a stop does not wait longer than this for the last ones.
 const STOP_TIMEOUT_S: u64 = 2;
+
+/// Threads that serve HTTP and sockets. What is slow is done elsewhere.
+const WORKERS: usize = 2;
+/// Bytes of a JSON body: a command's limit, and some room.
+const MAX_BODY_BYTES: usize = 300 * 1024;
 
 /// What the node says of itself when it is asked.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -45,9 +79,9 @@ pub struct BridgeOptions {
 }
 
 /// The running server. Dropping it leaves it running.
-#[derive(Debug)]
 pub struct Bridge {
     address: SocketAddr,
+    shared: Arc<Shared>,
     server: ServerHandle,
     thread: JoinHandle<()>,
 }
@@ -60,16 +94,25 @@ impl Bridge {
     pub fn start(options: BridgeOptions, probe: Probe) -> io::Result<Self> {
         let listener = listen(options)?;
         let address = listener.local_addr()?;
+        let shared = Arc::new(Shared { upstream: OnceLock::new(), limits: Limits::default() });
+        let asked = Arc::clone(&shared);
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("kefu-http".to_owned()).spawn(move || {
             let served = actix_web::rt::System::new().block_on(async move {
                 let make = move || {
                     App::new()
                         .app_data(web::Data::new(Probe::clone(&probe)))
+                        .app_data(web::Data::new(Arc::clone(&asked)))
+                        .app_data(web::PayloadConfig::new(api::files::MAX_FILE_BYTES))
+                        .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES).error_handler(wrong_body))
+                        .app_data(web::QueryConfig::default().error_handler(wrong_query))
                         .wrap(middleware::from_fn(host::only_known_hosts))
+                        .wrap(secure_headers())
                         .configure(pages::routes)
+                        .configure(routes::configure)
+                        .default_service(web::get().to(console::page))
                 };
-                let server = HttpServer::new(make).workers(1).disable_signals().shutdown_timeout(STOP_TIMEOUT_S);
+                let server = HttpServer::new(make).workers(WORKERS).disable_signals().shutdown_timeout(STOP_TIMEOUT_S);
                 let server = server.listen(listener)?.run();
                 let _ = tell.send(server.handle());
                 server.await
@@ -79,7 +122,23 @@ impl Bridge {
             }
         })?;
         let server = told.recv().map_err(io::Error::other)?;
-        Ok(Self { address, server, thread })
+        Ok(Self { address, shared, server, thread })
+    }
+
+    /// From now on there is a node behind it. Within a tokio runtime, which it goes on using.
+    pub fn connect(&self, options: UpstreamOptions) {
+        // A second node is never put behind one bridge.
+        let _ = self.shared.upstream.set(Upstream::start(options));
+    }
+
+    /// Clients that are told of what happens, now.
+    pub fn clients(&self) -> usize {
+        self.shared.upstream.get().map_or(0, |upstream| upstream.hub.clients())
+    }
+
+    /// Whether the agents' web page is part of this program.
+    pub fn has_console() -> bool {
+        console::is_built()
     }
 
     /// Where it listens.
@@ -98,6 +157,33 @@ impl Bridge {
         // It has ended by now, but for its last instructions.
         let _ = self.thread.join();
     }
+}
+
+/// What every answer says to browsers (OWASP, "HTTP security response headers").
+fn secure_headers() -> middleware::DefaultHeaders {
+    middleware::DefaultHeaders::new()
+        .add(("Content-Security-Policy", console::POLICY))
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("Cross-Origin-Opener-Policy", "same-origin"))
+        .add(("Cross-Origin-Resource-Policy", "same-origin"))
+        .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=()"))
+}
+
+fn wrong_body(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
+    use actix_web::error::JsonPayloadError as Wrong;
+    match error {
+        Wrong::ContentType => Failure::invalid("the body is JSON, and `Content-Type` must say so: application/json").into(),
+        Wrong::Overflow { .. } | Wrong::OverflowKnownLength { .. } => {
+            Failure::too_large(format!("a body may have {MAX_BODY_BYTES} bytes")).into()
+        }
+        error => Failure::invalid(format!("the body: {error}")).into(),
+    }
+}
+
+fn wrong_query(error: actix_web::error::QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
+    Failure::invalid(error.to_string()).into()
 }
 
 fn listen(options: BridgeOptions) -> io::Result<TcpListener> {

@@ -132,7 +132,7 @@ async fn say(client: &Client, thread: &Thread, line: &str) -> Result<(), CliErro
             return Ok(());
         }
         ("/left", _) => Content::Left,
-        ("/file", path) => match upload(client, Path::new(path.trim())).await {
+        ("/file", path) => match upload(client, &thread.tenant, Path::new(path.trim())).await {
             Ok(content) => content,
             Err(error) => {
                 note(error.to_string());

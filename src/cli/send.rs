@@ -108,7 +108,7 @@ impl Send {
             thread: self.thread.unwrap_or_else(|| self.from.clone()),
             sender: Sender { id: self.from, name: self.name },
         };
-        let content = self.content.read(&client).await?;
+        let content = self.content.read(&client, &thread.tenant).await?;
         let metadata = self.metadata.into_iter().map(|(name, value)| (name, value.into())).collect();
         let message = thread.message(self.id.unwrap_or_else(new_id), content, metadata);
         let waits = self.wait != Some(Duration::ZERO);
@@ -144,9 +144,9 @@ impl Send {
 }
 
 impl ContentArgs {
-    async fn read(self, client: &Client) -> Result<Content, CliError> {
+    async fn read(self, client: &Client, tenant: &str) -> Result<Content, CliError> {
         if let Some(path) = self.file {
-            return upload(client, &path).await;
+            return upload(client, tenant, &path).await;
         }
         if let Some((of, text)) = self.edit {
             return Ok(Content::Edit { of, text });
@@ -281,13 +281,15 @@ pub(super) fn line(reply: &Outbound, out: &Output) -> String {
 }
 
 /// Stores a file; the content that refers to it.
-pub(super) async fn upload(client: &Client, path: &Path) -> Result<Content, CliError> {
+pub(super) async fn upload(client: &Client, tenant: &str, path: &Path) -> Result<Content, CliError> {
     let unreadable =
         |error: std::io::Error| CliError::new(Exit::Failure, "unreadable", format!("{}: {error}", path.display()));
     let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mime = mime_of(&name);
-    let stored = client.journal.put_file(&new_id(), mime, &mut file).await?;
+    // By the beginning of its name it is known whose it is.
+    let object = format!("{tenant}.{}", new_id());
+    let stored = client.journal.put_file(&object, mime, &mut file).await?;
     let file = FileRef { object: stored.object, name, mime: stored.mime, size: stored.size };
     Ok(if mime.starts_with("image/") { Content::Image(file) } else { Content::File(file) })
 }

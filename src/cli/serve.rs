@@ -14,7 +14,8 @@ use super::{
 use crate::{
     answering::{Library, NO_MODEL},
     archive::Archive,
-    bridge::{Bridge, BridgeOptions, Probe, Report},
+    access::Access,
+    bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
     faq::llm::LlmSettings,
@@ -231,10 +232,19 @@ impl Running {
         let started = start_engine(config, &journal).await?;
         let (store, progress) = (started.store().clone(), started.projector().progress());
         let (floors, desk, archive) = (started.floors(), started.desk(), started.archive());
+        let node_name = started.status().name;
         *lock(&engine) = Some(started);
         let told = probe.clone();
         let node = move || serde_json::to_value(told()).unwrap_or_default();
-        let queries = Queries::new(store, progress.clone(), floors, desk, archive, node);
+        let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, node);
+        let access = Access::default();
+        bridge.connect(UpstreamOptions {
+            journal: journal.clone(),
+            store,
+            queries: queries.clone(),
+            access,
+            node: node_name,
+        });
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);
 

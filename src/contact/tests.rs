@@ -115,6 +115,7 @@ impl World {
             at: self.now,
             actor,
             contact: None,
+            concerns: kefu_events::Concerns::default(),
             cause: String::new(),
             cause_seq: 1,
             correlation: String::new(),

@@ -64,6 +64,7 @@ fn effect(commit: &Commit<ConversationEvent>, event: &ConversationEvent) -> Opti
         | Event::OfferRescinded { agent, reservation: Some(reservation), .. }
         | Event::OfferRefused { agent, reservation, .. }
         | Event::Transferred { from: agent, reservation: Some(reservation), .. }
+        | Event::TakenOver { from: Some(agent), reservation: Some(reservation), .. }
         | Event::ReturnedToBot { from: Some(agent), reservation: Some(reservation), .. } => {
             Some(release(commit, agent, reservation, false))
         }

@@ -4,14 +4,14 @@ use super::{
     state::{
         Active, Asked, Awaited, Bot, Closed, Collecting, Declined, Handoff, Holder, MAX_DECLINED, MAX_EARLIER,
         MAX_EARLIER_CHARS, MAX_GIVEN_UP, MAX_KNOWN, MAX_KNOWN_CHARS, MAX_KNOWN_NAME_CHARS, MAX_LANGUAGE_CHARS,
-        MAX_NAME_CHARS, MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_RATED_ENTRIES, MAX_SAID_CHARS, MAX_UNASKED,
-        MAX_VALUE_CHARS, Offer, Phase, Rateable, Session, State, Unasked, Waiting, WantedRating,
+        MAX_NAME_CHARS, MAX_PREVIEW_CHARS, MAX_QUESTION_CHARS, MAX_RATEABLE_ANSWERS, MAX_RATED_ENTRIES, MAX_SAID_CHARS,
+        MAX_UNASKED, MAX_VALUE_CHARS, Offer, Phase, Preview, Rateable, Session, State, Unasked, Waiting, WantedRating,
     },
     words,
 };
 use crate::aggregate::CommitMeta;
 use kefu_events::{
-    Content, Sender, Timestamp,
+    AuthorKind, Content, Sender, Timestamp,
     conversation::{ConversationEvent, HandoffReason, Held, ReceivedMessage, RescindReason},
 };
 use serde_json::{Map, Value};
@@ -34,10 +34,14 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
             }
             state.given_up.push_back(reservation.clone());
         }
-        Event::MessageReceived { message, .. } => received(state, commit.at, message),
+        Event::MessageReceived { message, .. } => {
+            show(state, commit.at, None, &message.content);
+            received(state, commit.at, message);
+        }
+        Event::MessageSent { author, content, .. } => show(state, commit.at, Some(author.kind), content),
         Event::SessionClosed { reason, agent, .. } => {
-            state.session = None;
-            state.closed = Some(Closed { at: commit.at, reason: *reason, agent: agent.clone() });
+            let queue = state.session.take().and_then(|session| session.queue);
+            state.closed = Some(Closed { at: commit.at, reason: *reason, agent: agent.clone(), queue });
         }
         Event::SatisfactionRequested { session, deadline, agent, practice, .. } => {
             let (agent, practice) = (agent.clone(), practice.clone().map(Box::new));
@@ -47,7 +51,7 @@ pub(super) fn evolve(state: &mut State, commit: &CommitMeta, event: &Conversatio
         Event::AnswerRated { request, .. } => state.rateable.retain(|rateable| rateable.request != *request),
         Event::Tagged { tags, .. } => state.tags.extend(tags.iter().cloned()),
         Event::Untagged { tags, .. } => state.tags.retain(|tag| !tags.contains(tag)),
-        Event::OfferAccepted { agent, .. } => {
+        Event::OfferAccepted { agent, .. } | Event::TakenOver { agent, .. } => {
             state.last_agent = Some(agent.clone());
             if let Some(session) = &mut state.session {
                 evolve_session(session, commit.at, event);
@@ -127,6 +131,12 @@ fn evolve_session(session: &mut Session, at: Timestamp, event: &ConversationEven
             let holder = Holder { agent, name, reservation, practice };
             session.phase = Phase::Active(with(holder));
             session.served = true;
+        }
+        Event::TakenOver { agent, name, .. } => {
+            let (agent, name) = (agent.clone(), name.clone());
+            session.phase = Phase::Active(with(Holder { agent, name, reservation: None, practice: None }));
+            session.served = true;
+            session.awaited = None;
         }
         Event::OfferRejected { .. } | Event::OfferTimedOut { .. } | Event::OfferRescinded { .. } => {
             // An offer that was taken back says nothing about the agent, unless the agent was gone.
@@ -241,6 +251,18 @@ fn evolve_active(session: &mut Session, event: &ConversationEvent) {
         Event::ConsultEnded { .. } => active.consult = None,
         _ => {}
     }
+}
+
+/// Keeps the start of what was said last, for lists.
+fn show(state: &mut State, at: Timestamp, by: Option<AuthorKind>, content: &Content) {
+    let text = match content {
+        Content::Text { text } => text.as_str(),
+        Content::Image(file) | Content::File(file) => file.name.as_str(),
+        Content::Card { title, .. } => title.as_str(),
+        Content::Event { .. } | Content::Edit { .. } | Content::Receipt { .. } | Content::Left => return,
+    };
+    let text = words::cut(text.trim(), MAX_PREVIEW_CHARS).to_owned();
+    state.preview = Some(Preview { text, by, at });
 }
 
 fn received(state: &mut State, at: Timestamp, message: &ReceivedMessage) {

@@ -99,6 +99,7 @@
 //! - A quarantine gives it back: an offer is rescinded; from an agent the conversation goes back to the queue, for that
 //!   agent.
 
+mod concerns;
 mod deadlines;
 mod decide;
 mod effects;
@@ -115,7 +116,7 @@ pub use state::State;
 
 use crate::aggregate::{Aggregate, CommitMeta, Context, Deadline, Effect, Input};
 use kefu_events::{
-    AggregateKind, CommandRefused, Commit, Quarantined, Refusal, Timestamp, V,
+    AggregateKind, CommandRefused, Commit, Concerns, Quarantined, Refusal, Timestamp, V,
     conversation::{ConversationCommand, ConversationEvent},
     key::contact_key,
 };
@@ -126,7 +127,7 @@ pub struct Conversation;
 
 impl Aggregate for Conversation {
     const KIND: AggregateKind = AggregateKind::Conversation;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     const TAKES_MESSAGES: bool = true;
 
     type State = State;
@@ -164,6 +165,10 @@ impl Aggregate for Conversation {
             return Some(contact_key(&message.channel, &message.sender.id));
         }
         state.sender.as_ref().map(|sender| contact_key(&state.channel, &sender.id))
+    }
+
+    fn concerns(before: &State, events: &[ConversationEvent]) -> Concerns {
+        concerns::concerns(before, events)
     }
 
     fn refuse(state: &State, input: &Input<ConversationCommand>, refused: CommandRefused) -> Vec<ConversationEvent> {

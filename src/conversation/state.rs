@@ -3,7 +3,7 @@
 //! Everything that can grow has a bound, stated beside it, because a hundred thousand of these lie in memory at once.
 
 use kefu_events::{
-    Sender, Timestamp,
+    AuthorKind, Concerns, Sender, Timestamp,
     agent::Practice,
     conversation::{AnswerChoice, CloseReason},
 };
@@ -47,6 +47,8 @@ pub const MAX_DECLINED: usize = 20;
 pub const MAX_GIVEN_UP: usize = 4;
 /// Characters that are kept of a language's name, such as `zh-Hant-TW`.
 pub const MAX_LANGUAGE_CHARS: usize = 35;
+/// Characters that are kept of what was said last: a line of a list.
+pub const MAX_PREVIEW_CHARS: usize = 80;
 /// Tags that a conversation can have.
 pub const MAX_TAGS: usize = 50;
 
@@ -91,9 +93,24 @@ pub struct State {
     /// The rating that the customer has been asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<WantedRating>,
+    /// The start of what was said last, by whomever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// Who took part last, in whatever session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_agent: Option<String>,
+}
+
+/// The start of what was said last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// At most [`MAX_PREVIEW_CHARS`]; of a file its name.
+    pub text: String,
+    /// Who said it; absent: the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AuthorKind>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The open session.
@@ -340,6 +357,9 @@ pub struct Closed {
     /// Who had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The queue that it was in last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
 }
 
 /// A rating that the customer has been asked for.
@@ -398,6 +418,29 @@ impl State {
             Some(Phase::Bot(bot)) => Some(bot),
             _ => None,
         }
+    }
+
+    /// The queue that the open session, or the last one, was in last.
+    pub fn queue(&self) -> Option<&str> {
+        match &self.session {
+            Some(session) => session.queue.as_deref(),
+            None => self.closed.as_ref()?.queue.as_deref(),
+        }
+    }
+
+    /// The colleague who is consulted.
+    pub fn consulted(&self) -> Option<&str> {
+        self.active()?.consult.as_deref()
+    }
+
+    /// Until when it is put aside.
+    pub fn snoozed_until(&self) -> Option<Timestamp> {
+        self.active()?.snoozed_until
+    }
+
+    /// Whom of the tenant's people it concerns now.
+    pub fn concerns(&self) -> Concerns {
+        super::concerns::concerns(self, &[])
     }
 
     pub(super) fn active(&self) -> Option<&Active> {

@@ -47,8 +47,8 @@ pub use feeds::{ListBatch, ListChange, ListFeed};
 pub use folds::{Folds, List, Subject};
 pub use lists::{
     AGENTS, ANSWERS, AgentFilter, AgentSummary, ApprovedEntry, CONTACTS, CONVERSATIONS, ContactFilter, ContactSummary,
-    ConversationFilter, ConversationSummary, ENTRIES, EntryFilter, EntrySummary, HeldSlot, PRACTICE, Page, PageError,
-    QUESTIONS, Question, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor, tenant_and_key,
+    ConversationEntry, ConversationFilter, ConversationSummary, ENTRIES, EntryFilter, EntrySummary, HeldSlot, PRACTICE,
+    Page, PageError, QUESTIONS, Question, STAFF, StaffEntry, WAITING, WaitingEntry, WrongCursor, tenant_and_key,
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};

@@ -197,6 +197,29 @@ pub enum ConversationCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    /// A supervisor reads along, and may write notes; the agent sees it.
+    Join {
+        /// Version of this command.
+        v: V<1>,
+    },
+    /// A supervisor takes it, whoever has it: the bot, the queue, or a colleague.
+    TakeOver {
+        /// Version of this command.
+        v: V<1>,
+        /// The supervisor's name as customers may see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// A supervisor gives it to another agent or queue, whoever has it.
+    Reassign {
+        /// Version of this command.
+        v: V<1>,
+        /// To whom.
+        to: Target,
+        /// For whoever takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// The colleague is not needed any more.
     EndConsult {
         /// Version of this command.

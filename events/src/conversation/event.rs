@@ -393,6 +393,25 @@ pub enum ConversationEvent {
         /// What was asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+        /// Nobody asked: the colleague, a supervisor, came by themselves.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        joined: bool,
+    },
+    /// A supervisor took it: from the bot, from a queue, or from a colleague.
+    TakenOver {
+        /// Version of this event.
+        v: V<1>,
+        /// Who has it now.
+        agent: String,
+        /// The name as customers may see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Who had it, if an agent had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// The slot to be released.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reservation: Option<String>,
     },
     /// The colleague is not needed any more.
     ConsultEnded {

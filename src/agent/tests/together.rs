@@ -130,6 +130,7 @@ impl World {
             at: self.now,
             actor: Actor::new(ActorKind::System, "test"),
             contact: None,
+            concerns: kefu_events::Concerns::default(),
             cause: String::new(),
             cause_seq: 1,
             correlation: String::new(),

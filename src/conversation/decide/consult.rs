@@ -18,7 +18,24 @@ pub(super) fn start(step: &mut Step, with: &str, note: Option<&str>) -> Result<(
     }
     let agent = active.holder.agent.clone();
     let note = note.map(str::to_owned);
-    step.emit(ConversationEvent::ConsultStarted { v: V, agent, with: with.to_owned(), note });
+    step.emit(ConversationEvent::ConsultStarted { v: V, agent, with: with.to_owned(), note, joined: false });
+    Ok(())
+}
+
+/// A supervisor reads along. The agent keeps the conversation, and sees who is there.
+pub(super) fn join(step: &mut Step) -> Result<(), Refusal> {
+    let Some(active) = step.state.active() else {
+        return Err(wrong_state(&step.state, "an agent who has it"));
+    };
+    let agent = active.holder.agent.clone();
+    if agent == step.actor.id {
+        return Err(Refusal::new("unchanged", "you have this conversation yourself"));
+    }
+    if let Some(colleague) = &active.consult {
+        return Err(wrong_state(&step.state, &format!("the consultation of {colleague} to be ended first")));
+    }
+    let with = step.actor.id.clone();
+    step.emit(ConversationEvent::ConsultStarted { v: V, agent, with, note: None, joined: true });
     Ok(())
 }
 

@@ -74,6 +74,9 @@ fn may_ask(asker: ActorKind, command: &ConversationCommand) -> bool {
         | Command::ReturnToBot { .. }
         | Command::Consult { .. }
         | Command::EndConsult { .. }
+        | Command::Join { .. }
+        | Command::TakeOver { .. }
+        | Command::Reassign { .. }
         | Command::Snooze { .. }
         | Command::Unsnooze { .. }
         | Command::WrapUp { .. }
@@ -126,6 +129,9 @@ fn carry_out(step: &mut Step, command: &ConversationCommand) -> Result<(), Refus
         Command::ReturnToBot { .. } => transfer::return_to_bot(step),
         Command::Consult { with, note, .. } => consult::start(step, with, note.as_deref()),
         Command::EndConsult { .. } => consult::end(step),
+        Command::Join { .. } => consult::join(step),
+        Command::TakeOver { name, .. } => transfer::take_over(step, name.as_deref()),
+        Command::Reassign { to, note, .. } => transfer::reassign(step, to, note.as_deref()),
         Command::Tag { tags, .. } => annotate::tag(step, tags),
         Command::Untag { tags, .. } => annotate::untag(step, tags),
         Command::Snooze { until, .. } => pause::snooze(step, *until),

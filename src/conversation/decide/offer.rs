@@ -153,9 +153,7 @@ pub(super) fn check(step: &mut Step, agent: &str, reservation: &str) {
 
 pub(super) fn accept(step: &mut Step, named: Option<&str>, name: Option<&str>) -> Result<(), Refusal> {
     let (_, offer) = open_offer(step, named)?;
-    if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS) {
-        return Err(invalid(format!("a name has 1 to {MAX_NAME_CHARS} characters")));
-    }
+    check_name(name)?;
     let shown = name.unwrap_or(&offer.to.agent).to_owned();
     step.emit(ConversationEvent::OfferAccepted {
         v: V,
@@ -166,6 +164,13 @@ pub(super) fn accept(step: &mut Step, named: Option<&str>, name: Option<&str>) -
     });
     let text = step.settings.texts.accepted.replace("{agent}", &shown);
     step.say_text(&text);
+    Ok(())
+}
+
+pub(super) fn check_name(name: Option<&str>) -> Result<(), Refusal> {
+    if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS) {
+        return Err(invalid(format!("a name has 1 to {MAX_NAME_CHARS} characters")));
+    }
     Ok(())
 }
 

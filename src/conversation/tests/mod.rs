@@ -3,6 +3,7 @@
 mod properties;
 mod routing;
 mod scenarios;
+mod supervisors;
 mod table;
 
 use super::{Conversation, State, timer};
@@ -232,6 +233,7 @@ impl World {
             at: self.now,
             actor,
             contact: Conversation::contact(&self.state, "", input),
+            concerns: Conversation::concerns(&self.state, &events),
             cause: String::new(),
             cause_seq: 1,
             correlation: String::new(),

@@ -56,6 +56,17 @@ const TABLE: &[(&str, &str, &str, &str, &str)] = &[
     ("return_to_bot", "consulting", "ann system", "consult_ended returned_to_bot customer_awaited", "bot"),
     ("return_to_bot", "queued queued_for", "system", "returned_to_bot customer_awaited", "bot"),
     ("return_to_bot", "offered", "system", "offer_rescinded returned_to_bot customer_awaited", "bot"),
+    // What supervisors do, whoever has it.
+    ("join", "active prompted held snoozed", "bob system", "consult_started", "active"),
+    ("take_over", "asked idle collecting handing_off queued queued_for", "ann bob system", "taken_over", "active"),
+    ("take_over", "offered", "ann bob system", "offer_rescinded taken_over", "active"),
+    ("take_over", "active prompted held snoozed wrap_up", "bob system", "taken_over", "active"),
+    ("take_over", "consulting", "bob system", "consult_ended taken_over", "active"),
+    ("reassign", "asked idle collecting handing_off", "ann bob system", "handoff_requested queued", "queued"),
+    ("reassign", "queued queued_for", "ann bob system", "queued", "queued"),
+    ("reassign", "offered", "ann bob system", "offer_rescinded queued", "queued"),
+    ("reassign", "active prompted held snoozed", "ann bob system", "transferred queued", "queued"),
+    ("reassign", "consulting", "ann bob system", "consult_ended transferred queued", "queued"),
     // Ends.
     ("wrap_up", "active prompted held snoozed", "ann system", "wrap_up_started", "wrap_up"),
     ("wrap_up", "consulting", "ann system", "consult_ended wrap_up_started", "wrap_up"),
@@ -129,7 +140,8 @@ const TABLE: &[(&str, &str, &str, &str, &str)] = &[
 ];
 
 /// Codes that a refusal in the table's place may have.
-const CODES: [&str; 9] = [
+const CODES: [&str; 10] = [
+    "unchanged",
     "not_found",
     "not_allowed",
     "not_yours",
@@ -215,7 +227,7 @@ fn sample(name: &str, world: &World) -> Value {
         "tell_position" => json!({"session": world.state.sessions, "position": 2, "wait_s": 90}),
         "reply" => sample_reply(),
         "note" => json!({"text": "knows Greek"}),
-        "transfer" => json!({"to": {"queue": "sales"}}),
+        "transfer" | "reassign" => json!({"to": {"queue": "sales"}}),
         "consult" => json!({"with": "bob"}),
         "tag" => json!({"tags": ["new"]}),
         "untag" => json!({"tags": ["old"]}),

@@ -247,6 +247,7 @@ impl Queries {
             phase: asked.phase.as_deref(),
             channel: asked.channel.as_deref(),
             agent: asked.agent.as_deref(),
+            permits: None,
         };
         page(self.store.conversations(tenant, &filter, asked.after.as_deref(), limit(asked.limit)?))
     }

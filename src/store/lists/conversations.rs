@@ -1,11 +1,15 @@
 //! Conversations by phase, the last active first.
 //!
-//! Key: `<tenant>/<phase letter><time, inverted><key>`. Value: `<channel>\0<agent>`, to filter by without reading states.
+//! Key: `<tenant>/<phase letter><time, inverted><key>`. Value: channel, agent, queue, colleague who is consulted, and `s` where
+//! it is snoozed, with a zero byte between: to filter by, and to count by, without reading states.
 
 use super::{MAX_LOOKED_AT, Page, PageError, WrongCursor, cursor_of, just_after, place_of};
 use crate::{
     aggregate::Tracked,
-    conversation::{Conversation, State, state::Phase},
+    conversation::{
+        Conversation, State,
+        state::{Phase, Preview},
+    },
     store::{Entries, List, Store, StoreError, Subject, keys},
 };
 use kefu_events::{AggregateKind, Sender, Timestamp};
@@ -13,7 +17,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// See the module's text.
-pub const CONVERSATIONS: List<Conversation> = List { name: "conversations", version: 1, entries };
+pub const CONVERSATIONS: List<Conversation> = List { name: "conversations", version: 2, entries };
 
 /// The letters stand in stored keys: never change one.
 const PHASES: [(&str, u8); 6] =
@@ -26,8 +30,61 @@ fn entries(subject: Subject<'_>, tracked: &Tracked<State>, entries: &mut Entries
     let agent = tracked.state.holder().map_or("", |holder| &holder.agent);
     entries.add(
         &[subject.tenant.as_bytes(), b"/", &[*letter], &inverted(tracked.at), subject.key.as_bytes()],
-        &[tracked.state.channel.as_bytes(), b"\0", agent.as_bytes()],
+        &[
+            tracked.state.channel.as_bytes(),
+            b"\0",
+            agent.as_bytes(),
+            b"\0",
+            tracked.state.queue().unwrap_or_default().as_bytes(),
+            b"\0",
+            tracked.state.consulted().unwrap_or_default().as_bytes(),
+            b"\0",
+            if tracked.state.snoozed_until().is_some() { b"s" } else { b"" },
+        ],
     );
+}
+
+/// One entry of the list, read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationEntry<'a> {
+    /// Its tenant.
+    pub tenant: &'a str,
+    /// Its key.
+    pub key: &'a str,
+    /// `bot`, `queued`, `offered`, `active`, `wrap_up` or `closed`.
+    pub phase: &'static str,
+    /// When something last happened, in milliseconds.
+    pub at_ms: i64,
+    /// The channel's name.
+    pub channel: &'a str,
+    /// Who has it, or is being asked to take it; empty: nobody.
+    pub agent: &'a str,
+    /// The queue that it is in, or was in last; empty: none.
+    pub queue: &'a str,
+    /// The colleague who is consulted; empty: nobody.
+    pub consulted: &'a str,
+    /// Whether it is put aside.
+    pub snoozed: bool,
+}
+
+impl<'a> ConversationEntry<'a> {
+    /// The letters of the phases of open sessions, as they stand in keys after the tenant.
+    pub const OPEN_PHASES: [u8; 5] = [b'b', b'q', b'o', b'a', b'w'];
+
+    /// Reads what this module wrote; `None` if it did not write it.
+    pub fn read(key: &'a [u8], value: &'a [u8]) -> Option<Self> {
+        let slash = key.iter().position(|byte| *byte == b'/')?;
+        let (tenant, rest) = (std::str::from_utf8(&key[..slash]).ok()?, &key[slash + 1..]);
+        let (letter, place) = rest.split_first()?;
+        let (phase, _) = PHASES.iter().find(|(_, known)| known == letter)?;
+        let (time, key) = place.split_at_checked(8)?;
+        let at_ms = keys::time_of(<[u8; 8]>::try_from(time).ok()?.map(|byte| !byte)).as_millis();
+        let mut parts = std::str::from_utf8(value).ok()?.split('\0');
+        let [channel, agent, queue, consulted] = [(); 4].map(|()| parts.next().unwrap_or_default());
+        let snoozed = parts.next() == Some("s");
+        let key = std::str::from_utf8(key).ok()?;
+        Some(Self { tenant, key, phase, at_ms, channel, agent, queue, consulted, snoozed })
+    }
 }
 
 /// Eight bytes that sort later times first.
@@ -36,7 +93,7 @@ fn inverted(time: Timestamp) -> [u8; 8] {
 }
 
 /// Which conversations are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
 pub struct ConversationFilter<'a> {
     /// In this phase.
     pub phase: Option<&'a str>,
@@ -44,6 +101,8 @@ pub struct ConversationFilter<'a> {
     pub channel: Option<&'a str>,
     /// With this agent, or offered to this agent.
     pub agent: Option<&'a str>,
+    /// And only those of which this says so.
+    pub permits: Option<&'a dyn Fn(&ConversationEntry<'_>) -> bool>,
 }
 
 /// A conversation, as a list shows it.
@@ -89,6 +148,30 @@ pub struct ConversationSummary {
     /// Tags of the thread.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The start of what was said last; without `by`, the customer said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// The open offer: its id, to whom, until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OpenOffer>,
+    /// Whether the customer is on hold.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// It is put aside until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<Timestamp>,
+    /// The colleague who is consulted, or has joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consult: Option<String>,
+    /// Wrap-up ends then by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrap_up_until: Option<Timestamp>,
+    /// How it ended, in the agent's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<String>,
+    /// When the open session began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
     /// When something last happened.
     pub at: Timestamp,
     /// Its version.
@@ -98,8 +181,20 @@ pub struct ConversationSummary {
     pub quarantined: bool,
 }
 
+/// An offer that nobody has answered yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OpenOffer {
+    /// Names it.
+    pub id: String,
+    /// Who is asked.
+    pub agent: String,
+    /// It times out then.
+    pub deadline: Timestamp,
+}
+
 impl ConversationSummary {
-    fn of(key: &str, tracked: Tracked<State>) -> Self {
+    /// The row of this conversation.
+    pub fn of(key: &str, tracked: Tracked<State>) -> Self {
         let phase = tracked.state.phase_name();
         let agent = tracked.state.holder().map(|holder| holder.agent.clone());
         let waiting = match tracked.state.phase() {
@@ -108,11 +203,24 @@ impl ConversationSummary {
         };
         let (waits_since, waits_for, abandon_at) =
             waiting.map_or((None, None, None), |it| (Some(it.since), it.agent, it.abandon_at));
-        let State { channel, thread, sender, language, tags, sessions, session, .. } = tracked.state;
-        let (queue, priority, collected) = session.map_or((None, None, BTreeMap::new()), |session| {
+        let (offer, wrap_up_until) = match tracked.state.phase() {
+            Some(Phase::Offered(_, offer)) => {
+                let (id, agent) = (offer.id.clone(), offer.to.agent.clone());
+                (Some(OpenOffer { id, agent, deadline: offer.deadline }), None)
+            }
+            Some(Phase::WrapUp(_, deadline)) => (None, Some(*deadline)),
+            _ => (None, None),
+        };
+        let held = matches!(tracked.state.phase(), Some(Phase::Active(active)) if active.held);
+        let (snoozed_until, consult) = (tracked.state.snoozed_until(), tracked.state.consulted().map(str::to_owned));
+        let last_queue = tracked.state.queue().map(str::to_owned);
+        let State { channel, thread, sender, language, tags, sessions, session, preview, .. } = tracked.state;
+        let opened_at = session.as_ref().map(|session| session.opened_at);
+        let disposition = session.as_ref().and_then(|session| session.disposition.clone());
+        let (priority, collected) = session.map_or((None, BTreeMap::new()), |session| {
             let collected = session.collected.into_iter().filter_map(|(field, value)| Some((field, value?)));
             let priority = session.queue.is_some().then_some(session.priority);
-            (session.queue, priority, collected.collect())
+            (priority, collected.collect())
         });
         Self {
             key: key.to_owned(),
@@ -121,7 +229,7 @@ impl ConversationSummary {
             sender,
             phase,
             session: sessions,
-            queue,
+            queue: last_queue,
             agent,
             priority,
             waits_since,
@@ -130,6 +238,14 @@ impl ConversationSummary {
             language: collected.get("language").cloned().or(language),
             collected,
             tags,
+            preview,
+            offer,
+            held,
+            snoozed_until,
+            consult,
+            wrap_up_until,
+            disposition,
+            opened_at,
             at: tracked.at,
             version: tracked.version,
             quarantined: tracked.quarantined,
@@ -200,10 +316,13 @@ impl Store {
         let (mut places, mut looked_at, mut stopped) = (Vec::new(), 0, None);
         self.list(CONVERSATIONS.name, &prefix, &start, |key, value| {
             let place = &key[prefix.len()..];
-            let (channel, agent) = value.split_at(value.iter().position(|byte| *byte == 0).unwrap_or(value.len()));
-            let is_wanted = filter.channel.is_none_or(|wanted| wanted.as_bytes() == channel)
-                && filter.agent.is_none_or(|wanted| agent.strip_prefix(b"\0") == Some(wanted.as_bytes()));
-            if is_wanted && place.len() > 8 {
+            let entry = ConversationEntry::read(key, value);
+            let is_wanted = entry.is_some_and(|entry| {
+                filter.channel.is_none_or(|wanted| wanted == entry.channel)
+                    && filter.agent.is_none_or(|wanted| wanted == entry.agent)
+                    && filter.permits.is_none_or(|permits| permits(&entry))
+            });
+            if is_wanted {
                 places.push(place.to_vec());
             }
             looked_at += 1;

@@ -16,7 +16,7 @@ mod waiting;
 pub use agents::{AGENTS, AgentFilter, AgentSummary};
 pub use answers::{ANSWERS, ApprovedEntry};
 pub use contacts::{CONTACTS, ContactFilter, ContactSummary};
-pub use conversations::{CONVERSATIONS, ConversationFilter, ConversationSummary};
+pub use conversations::{CONVERSATIONS, ConversationEntry, ConversationFilter, ConversationSummary};
 pub use entries::{ENTRIES, EntryFilter, EntrySummary};
 pub use practice::PRACTICE;
 pub use questions::{QUESTIONS, Question};

@@ -134,6 +134,7 @@ impl Log {
             at: at(1_000 * seq as i64),
             actor: Actor::new(ActorKind::System, "test"),
             contact: None,
+            concerns: kefu_events::Concerns::default(),
             cause: cause(seq),
             cause_seq: seq,
             correlation: cause(seq),

@@ -1,0 +1,139 @@
+//! Who makes a request: a session's cookie or a token, checked, and guarded against pages of others.
+
+use super::{
+    answer::Failure,
+    limit::{self, Limits},
+    upstream::Upstream,
+};
+use crate::access::Principal;
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header,
+    web::Data,
+};
+use std::{
+    future::{Ready, ready},
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+/// The cookie that holds a browser's session.
+pub(super) const COOKIE: &str = "kefu_session";
+/// The header that a page of another origin cannot send without being asked first (OWASP, "custom request headers").
+pub(super) const OWN_REQUEST: &str = "X-Kefu-Request";
+
+/// What all requests share.
+pub(super) struct Shared {
+    /// The node, once it is there.
+    pub upstream: OnceLock<Arc<Upstream>>,
+    /// How often one may ask.
+    pub limits: Limits,
+}
+
+/// Somebody who may ask, and the node that is asked.
+pub(super) struct Caller {
+    /// Who.
+    pub who: Principal,
+    /// The node.
+    pub up: Arc<Upstream>,
+}
+
+/// The node, asked by nobody in particular.
+pub(super) struct Stranger {
+    /// The node.
+    pub up: Arc<Upstream>,
+    /// The address that the request came from.
+    pub address: String,
+}
+
+fn shared(request: &HttpRequest) -> Result<&Data<Arc<Shared>>, Failure> {
+    request.app_data::<Data<Arc<Shared>>>().ok_or_else(|| Failure::unavailable("kefu is starting"))
+}
+
+fn upstream(request: &HttpRequest) -> Result<Arc<Upstream>, Failure> {
+    let up = shared(request)?.upstream.get().cloned();
+    up.ok_or_else(|| Failure::unavailable("kefu is starting: /readyz says what it waits for"))
+}
+
+/// The address of whoever is connected: not what a header says, which anybody can write.
+fn address(request: &HttpRequest) -> String {
+    request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
+}
+
+impl FromRequest for Stranger {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready((|| {
+            let (up, address) = (upstream(request)?, address(request));
+            shared(request)?.limits.take(&format!("address {address}"), limit::STRANGER, Instant::now())?;
+            if !request.method().is_safe() {
+                guard(request)?;
+            }
+            Ok(Self { up, address })
+        })())
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(caller(request))
+    }
+}
+
+fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
+    let up = upstream(request)?;
+    let bearer = bearer(request)?;
+    let cookie = request.cookie(COOKIE);
+    let token = match (&bearer, &cookie) {
+        (Some(token), _) => (*token).to_owned(),
+        (None, Some(cookie)) => {
+            // A browser sends the cookie whoever's page asks; this header and this origin only our own page has.
+            let upgrades = request.headers().contains_key(header::UPGRADE);
+            if upgrades || !request.method().is_safe() {
+                guard(request)?;
+            }
+            if !upgrades && !request.method().is_safe() && !request.headers().contains_key(OWN_REQUEST) {
+                return Err(Failure::forbidden(format!("a request that comes with a cookie needs the header {OWN_REQUEST}: 1")));
+            }
+            cookie.value().to_owned()
+        }
+        (None, None) => {
+            let asker = format!("address {}", address(request));
+            shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
+            return Err(Failure::unauthenticated("sign in by POST /api/v1/session, or send `Authorization: Bearer TOKEN`"));
+        }
+    };
+    let who = up.access.authenticate(&token).inspect_err(|_| {
+        // Guessing is slowed; that this one may be over the limit changes nothing for it.
+        if let Ok(shared) = shared(request) {
+            let _ = shared.limits.take(&format!("address {}", address(request)), limit::STRANGER, Instant::now());
+        }
+    })?;
+    let asker = format!("user {}/{}", who.tenant, who.user);
+    shared(request)?.limits.take(&asker, limit::USER, Instant::now())?;
+    Ok(Caller { who, up })
+}
+
+fn bearer(request: &HttpRequest) -> Result<Option<&str>, Failure> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+    token.map(|token| Some(token.trim())).ok_or_else(|| Failure::unauthenticated("`Authorization` must be `Bearer TOKEN`"))
+}
+
+/// Refuses what another origin's page sends. A client that is no browser sends no origin.
+fn guard(request: &HttpRequest) -> Result<(), Failure> {
+    let site = request.headers().get("Sec-Fetch-Site").and_then(|site| site.to_str().ok());
+    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return Err(Failure::forbidden("this request was made by a page of another origin"));
+    }
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, from)| from == host);
+    if own { Ok(()) } else { Err(Failure::forbidden("this request was made by a page of another origin")) }
+}

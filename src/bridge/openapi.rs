@@ -1,0 +1,137 @@
+//! The OpenAPI 3.1 document, made of the table of routes and of the schemas of the contract.
+
+use super::routes::{BASE, Door, ROUTES, Route};
+use kefu_events::{
+    bridge::{CommandRequest, CommandResponse},
+    schema,
+};
+use serde_json::{Map, Value, json};
+
+/// The document.
+pub fn document() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(format!("{BASE}{}", route.path)).or_insert_with(|| json!({}));
+        path[route.method.to_ascii_lowercase()] = operation(route);
+    }
+    let mut schemas: Map<String, Value> = Map::new();
+    schemas.insert("command-request".to_owned(), schema::inline::<CommandRequest>());
+    schemas.insert("command-response".to_owned(), schema::inline::<CommandResponse>());
+    schemas.insert("error".to_owned(), error());
+    for (name, schema) in bodies() {
+        schemas.insert(name.to_owned(), schema);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "kefu",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "For scripts, agents' tools and consoles. The bodies of commands, and commits, have schemas of their \
+                            own in `schemas/`.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "description": "`kefu user token add` makes one." },
+                "session": { "type": "apiKey", "in": "cookie", "name": super::caller::COOKIE,
+                    "description": format!(
+                        "A browser's session, from POST {BASE}/session. What changes something needs the header {} as well.",
+                        super::caller::OWN_REQUEST
+                    ) },
+            },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let mut parameters: Vec<Value> = names
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    parameters.extend(route.query.iter().map(|(name, description)| {
+        let of = match *name {
+            "limit" | "wait" | "before" => "integer",
+            _ => "string",
+        };
+        json!({ "name": name, "in": "query", "description": description, "schema": { "type": of } })
+    }));
+    let failed = |description: &str| {
+        let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/error" } } });
+        json!({ "description": description, "content": content })
+    };
+    let command = route.body == Some("command-request");
+    let answer = if command { json!({ "$ref": "#/components/schemas/command-response" }) } else { json!({}) };
+    let mut responses = json!({
+        "200": { "description": "Done.", "content": { "application/json": { "schema": answer } } },
+        "400": failed("The request is wrong; the message says what would be right."),
+        "429": failed("Too many requests; `Retry-After` says when to come back."),
+        "503": failed("kefu is starting, or behind; try again."),
+    });
+    if command {
+        responses["409"] = json!({ "description": "The command was refused; `refusal` says why.",
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/command-response" } } } });
+    }
+    if route.path == "/socket" {
+        responses["101"] = json!({ "description": "The WebSocket is open." });
+    }
+    if route.path.contains('{') {
+        responses["404"] = failed("There is no such thing in this tenant.");
+    }
+    let id = route.path.trim_matches('/').replace(['/', '.'], "_").replace(['{', '}'], "");
+    let mut operation = json!({
+        "operationId": format!("{}_{id}", route.method.to_ascii_lowercase()),
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": responses,
+    });
+    if route.door != Door::Open {
+        operation["security"] = json!([{ "token": [] }, { "session": [] }]);
+        operation["responses"]["401"] = failed("Nobody is signed in.");
+        operation["responses"]["403"] = failed("A permission is missing; the error names it.");
+    }
+    if let Door::Has(permission) = route.door {
+        operation["x-permission"] = permission.as_str().into();
+    }
+    if let Some(body) = route.body {
+        let schema = json!({ "$ref": format!("#/components/schemas/{body}") });
+        operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    } else if route.path == "/files" {
+        let bytes = json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } });
+        operation["requestBody"] = json!({ "required": true, "content": bytes });
+    }
+    operation
+}
+
+fn error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": { "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": { "type": "string", "description": "Stable, for programs." },
+                "message": { "type": "string", "description": "What is wrong, and what would be right." },
+                "permission": { "type": "string", "description": "The permission that is missing." },
+            },
+        } },
+    })
+}
+
+/// Bodies that are not part of the contract's types.
+fn bodies() -> [(&'static str, Value); 1] {
+    [(
+        "ask",
+        json!({
+            "type": "object",
+            "required": ["question"],
+            "properties": {
+                "question": { "type": "string" },
+                "channel": { "type": "string", "description": "As if asked on this channel." },
+                "earlier": { "type": "array", "items": { "type": "string" }, "description": "What was asked before." },
+            },
+        }),
+    )]
+}
