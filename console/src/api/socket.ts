@@ -29,7 +29,7 @@ export interface SocketHandlers {
 
 export interface SocketOptions {
   connect(): Wire;
-  topics?: Topic[];
+  topics?(): Topic[];
   random?(): number;
 }
 
@@ -55,6 +55,8 @@ export class Socket {
   private wire: Wire | null = null;
   private epoch: string | undefined;
   private lastSeq: number | undefined;
+  /** By it the server notices a log that lost its end and grew again otherwise. */
+  private lastCommit: { seq: number; id: string } | undefined;
   private greeted = false;
   private attempts = 0;
   private heartbeatMs = DEFAULT_HEARTBEAT_S * 1000;
@@ -117,8 +119,9 @@ export class Socket {
     this.wire = wire;
     this.greeted = false;
     wire.onopen = () => {
-      const topics = this.options.topics ?? ['conversations', 'agents'];
-      this.send({ type: 'resume', epoch: this.epoch, last_seq: this.lastSeq, topics, view: 'all' });
+      const topics = this.options.topics?.() ?? ['conversations'];
+      const { epoch, lastSeq: last_seq, lastCommit: last_commit } = this;
+      this.send({ type: 'resume', epoch, last_seq, last_commit, topics, view: 'all' });
     };
     wire.onmessage = (event) => {
       if (this.wire === wire) this.receive(String(event.data));
@@ -153,12 +156,14 @@ export class Socket {
         this.heartbeatMs = frame.heartbeat_s * 1000;
         this.epoch = frame.epoch;
         this.lastSeq = frame.seq;
+        this.lastCommit = undefined;
         this.handlers.onReset(frame);
         this.ready();
         break;
       case 'commit':
         if (this.follows(frame.seq, frame.prev)) {
           this.lastSeq = frame.seq;
+          this.lastCommit = { seq: frame.seq, id: frame.commit.commit_id };
           this.handlers.onCommit(frame.commit, frame.seq);
         }
         break;

@@ -120,7 +120,8 @@ export interface ConversationEvents {
   resumed: Fields;
   transferred: { from: string; to: Target; note?: string };
   returned_to_bot: { from?: string };
-  consult_started: { agent: string; with: string; note?: string };
+  consult_started: { agent: string; with: string; note?: string; joined?: boolean };
+  taken_over: { agent: string; name?: string; from?: string; reservation?: string };
   consult_ended: { with: string };
   noted: { by: string; text: string };
   tagged: { tags: string[] };
@@ -172,7 +173,8 @@ export interface LoggedCommit {
 
 export interface Preview {
   text: string;
-  by: 'customer' | 'agent' | 'bot' | 'system';
+  /** Absent: the customer. */
+  by?: 'agent' | 'bot' | 'system' | null;
   at: Timestamp;
 }
 
@@ -388,7 +390,14 @@ export interface CommandResult {
 export type Topic = 'conversations' | 'agents' | 'contacts' | 'entries' | 'settings';
 
 export type ClientFrame =
-  | { type: 'resume'; epoch?: string; last_seq?: number; topics: Topic[]; view: 'own' | 'queues' | 'all' }
+  | {
+      type: 'resume';
+      epoch?: string;
+      last_seq?: number;
+      last_commit?: { seq: number; id: string };
+      topics: Topic[];
+      view: 'own' | 'queues' | 'all';
+    }
   | {
       type: 'command';
       id: string;

@@ -226,7 +226,6 @@ export const en = {
   'event.consult_started': '{agent} consults {with}',
   'event.consult_ended': 'The consultation of {with} ended',
   'event.taken_over': '{agent} took it over',
-  'event.reassigned': '{who} reassigned it',
   'event.joined': '{agent} joined',
   'event.tagged': '{who} added: {tags}',
   'event.untagged': '{who} removed: {tags}',

@@ -228,7 +228,6 @@ export const zh: Dictionary = {
   'event.consult_started': '{agent} 正在咨询 {with}',
   'event.consult_ended': '对 {with} 的咨询已结束',
   'event.taken_over': '{agent} 已接管',
-  'event.reassigned': '{who} 重新分配了会话',
   'event.joined': '{agent} 已加入',
   'event.tagged': '{who} 添加了标签：{tags}',
   'event.untagged': '{who} 移除了标签：{tags}',

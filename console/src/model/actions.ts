@@ -36,8 +36,9 @@ export function actionsFor(row: Row, user: string, can: (permission: string) => 
   }
   const open = row.phase !== 'closed';
   if (open && !mine) {
+    if (row.consult === user) actions.push('end_consult');
     if (can('conversation.take_over')) actions.push('take_over');
-    if (can('conversation.join') && row.agent) actions.push('join');
+    if (can('conversation.join') && row.phase === 'active' && !row.consult) actions.push('join');
     if (work && row.phase === 'bot') actions.push('request_handoff');
   }
   if (open && row.phase !== 'bot' && can('conversation.assign')) actions.push('reassign');

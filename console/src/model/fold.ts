@@ -18,7 +18,7 @@ type Handler<T extends ConversationEventType> = (
 ) => Row;
 
 /** Characters of a message that a row shows. */
-const PREVIEW_CHARS = 160;
+const PREVIEW_CHARS = 80;
 
 export function contentText(content: Content): string {
   switch (content.kind) {
@@ -37,8 +37,13 @@ export function contentText(content: Content): string {
   }
 }
 
-function preview(content: Content, by: Preview['by'], at: string): Preview {
-  return { text: contentText(content).slice(0, PREVIEW_CHARS), by, at };
+const SHOWN = ['text', 'image', 'file', 'card'];
+
+function preview(row: Row, content: Content, at: string, by?: Preview['by']): Preview | null | undefined {
+  if (!SHOWN.includes(content.kind)) return row.preview;
+  // By characters as people count them: half of a pair is none.
+  const text = [...contentText(content).trim()].slice(0, PREVIEW_CHARS).join('');
+  return by ? { text, by, at } : { text, at };
 }
 
 /** What belongs to one phase only goes when the phase does. */
@@ -77,16 +82,19 @@ const handlers: { [T in ConversationEventType]: Handler<T> } = {
     opened_at: commit.at,
   }),
   customer_changed: (row, event) => ({ ...row, sender: known(row, event.sender) }),
-  message_received: (row, event) => {
-    const { content, sent_at, metadata } = event.message;
+  message_received: (row, event, commit) => {
+    const { content, metadata } = event.message;
     const language = typeof metadata?.language === 'string' ? metadata.language : undefined;
-    const shown = content.kind === 'event' ? row.preview : preview(content, 'customer', sent_at);
-    return { ...row, preview: shown, language: row.collected?.language ?? language ?? row.language };
+    return {
+      ...row,
+      preview: preview(row, content, commit.at),
+      language: row.collected?.language ?? language ?? row.language,
+    };
   },
   message_edited: same,
   message_sent: (row, event, commit) => ({
     ...row,
-    preview: preview(event.content, event.author.kind, commit.at),
+    preview: preview(row, event.content, commit.at, event.author.kind),
   }),
   delivery_reported: same,
   information_requested: same,
@@ -129,6 +137,7 @@ const handlers: { [T in ConversationEventType]: Handler<T> } = {
   transferred: same,
   returned_to_bot: (row) => to(row, 'bot'),
   consult_started: (row, event) => ({ ...row, consult: event.with }),
+  taken_over: (row, event) => to(row, 'active', { agent: event.agent }),
   consult_ended: (row) => ({ ...row, consult: null }),
   noted: same,
   tagged: (row, event) => ({ ...row, tags: [...(row.tags ?? []), ...event.tags] }),
@@ -141,7 +150,8 @@ const handlers: { [T in ConversationEventType]: Handler<T> } = {
   wrap_up_started: (row, event) => to(row, 'wrap_up', { agent: event.agent, wrap_up_until: event.deadline }),
   reactivated: (row, event) => to(row, 'active', { agent: event.agent }),
   disposition_set: (row, event) => (row.phase === 'closed' ? row : { ...row, disposition: event.code }),
-  session_closed: (row) => to(row, 'closed', { queue: null, priority: null, collected: {}, opened_at: null }),
+  session_closed: (row) =>
+    to(row, 'closed', { priority: null, collected: {}, disposition: null, opened_at: null }),
   satisfaction_requested: same,
   satisfaction_rated: same,
   command_refused: same,

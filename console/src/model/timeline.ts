@@ -244,6 +244,7 @@ const handlers: { [T in ConversationEventType]: Handler<T> } = {
   returned_to_bot: line,
   consult_started: line,
   consult_ended: line,
+  taken_over: line,
   noted: (items, event, { commit, id }) => [
     ...items,
     { kind: 'note', id, at: commit.at, by: event.by, text: event.text },

@@ -102,9 +102,7 @@ function RowView({ row, list, current }: { row: Row; list: InboxList; current: b
             <em>{t('typing', { names: name })}</em>
           ) : (
             <>
-              {row.preview && row.preview.by !== 'customer' && (
-                <span class="muted">{tv('author', row.preview.by)}: </span>
-              )}
+              {row.preview?.by && <span class="muted">{tv('author', row.preview.by)}: </span>}
               {said || '—'}
             </>
           )}

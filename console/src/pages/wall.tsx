@@ -19,7 +19,10 @@ export function Wall() {
     void loadAgents();
     void loadQueues();
     void loadList('unassigned');
-    const timer = setInterval(() => void loadQueues(), REFRESH_MS);
+    const timer = setInterval(() => {
+      void loadQueues();
+      if (!can('agent.manage')) void loadAgents();
+    }, REFRESH_MS);
     return () => clearInterval(timer);
   }, []);
   return (

@@ -10,7 +10,7 @@ import { isHarmless } from '../model/stale';
 import { learnServerTime } from './clock';
 import * as inbox from './inbox';
 import { agentChanged, loadAgents, loadOwn, own } from './people';
-import { findSession, forget, me, myKey } from './session';
+import { can, findSession, forget, me, myKey } from './session';
 import { refresh, takeIntoThread, thread } from './thread';
 import { tell } from './toasts';
 
@@ -45,6 +45,7 @@ const socket = new Socket(
       linkState.value = state;
     },
     onReset: (frame) => {
+      if (frame.reason === 'permissions_changed') void findSession();
       inbox.begin(frame.conversations);
       void inbox.loadList(inbox.listState.value.list);
       if (frame.agent) own.value = frame.agent;
@@ -84,7 +85,11 @@ const socket = new Socket(
       if (me.value) void checkSession();
     },
   },
-  { connect: webSocketTo('/api/v1/socket') },
+  {
+    connect: webSocketTo('/api/v1/socket'),
+    // All agents' commits are for those who look after them; one's own come anyway.
+    topics: () => (can('agent.manage') ? ['conversations', 'agents'] : ['conversations']),
+  },
 );
 
 async function checkSession(): Promise<void> {

@@ -10,7 +10,7 @@ import type { Row } from '../../model/fold';
 import { serverNow } from '../../state/clock';
 import { row as rowOf } from '../../state/inbox';
 import { act } from '../../state/link';
-import { agents, nameOf, own } from '../../state/people';
+import { agents, loadAgents, nameOf, own } from '../../state/people';
 import { go } from '../../state/route';
 import { can, me, myKey } from '../../state/session';
 import { dispositions, queueNames } from '../../state/tenant';
@@ -44,8 +44,11 @@ export function start(action: Action, row: Row): void {
   if (action === 'accept') void accept(row);
   else if (action === 'reply' || action === 'note')
     wishFocus.value = { mode: action, count: wishFocus.value.count + 1 };
-  else if (ASKS.includes(action)) asking.value = { action: action as Asking, key: row.key };
-  else {
+  else if (ASKS.includes(action)) {
+    // Who is there now: only supervisors hear of every change.
+    if (action !== 'reject') void loadAgents();
+    asking.value = { action: action as Asking, key: row.key };
+  } else {
     const name = action === 'take_over' ? own.value?.state.name || me.value?.name : undefined;
     void act(row.key, { type: action, name }, SEEN.includes(action) ? row.version : undefined);
   }

@@ -185,9 +185,13 @@ function words({ type, event, actor }: SystemItem): string {
       return event.value
         ? t('event.information_collected', { field: text('field'), value: text('value') })
         : t('event.information_missing', { field: text('field') });
+    case 'taken_over':
+      return t('event.taken_over', { agent: nameOf(text('agent')) });
     case 'consult_started':
+      if (event.joined) return t('event.joined', { agent: nameOf(text('with')) });
+      return t('event.consult_started', { agent: nameOf(text('agent')), with: nameOf(text('with')) });
     case 'consult_ended':
-      return t(`event.${type}`, { agent: nameOf(text('agent')), with: nameOf(text('with')) });
+      return t('event.consult_ended', { with: nameOf(text('with')) });
     default: {
       const given = Object.fromEntries(Object.entries(event).map(([name, value]) => [name, String(value)]));
       const said = tv('event', type);
