@@ -27,10 +27,10 @@ export function App() {
     <>
       <TopBar />
       <LinkNotice />
+      <OfferDock />
       <Boundary key={page.value} of={page.value}>
         <Page />
       </Boundary>
-      <OfferDock />
       <Asked />
       <Palette />
       <Help />

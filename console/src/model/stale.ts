@@ -15,6 +15,15 @@ const HARMLESS = new Set([
   'untagged',
 ]);
 
+const TAKEN = new Set(['offer_accepted', 'offer_made', 'taken_over']);
+
+/** Who got a conversation by what has happened since, if anybody did. */
+export function takenBy(changed: Commit[]): string | undefined {
+  const events = changed.flatMap((commit) => commit.events);
+  const agent = events.findLast((event) => TAKEN.has(event.type))?.agent;
+  return typeof agent === 'string' ? agent : undefined;
+}
+
 /** Whether the user need not look again before the command is carried out. */
 export function isHarmless(changed: Commit[]): boolean {
   // None: only refusals lie between, and they changed nothing.

@@ -288,6 +288,20 @@ export function timelineOf(commits: Commit[]): Item[] {
   return commits.reduce(foldTimeline, []);
 }
 
+/** Messages of one author so close together are shown under one name. */
+const TOGETHER_MS = 180_000;
+
+/** Whether a message goes on where the item before it stopped: the same author, a moment later. */
+export function follows(item: Item, before: Item | undefined): boolean {
+  return (
+    item.kind === 'message' &&
+    before?.kind === 'message' &&
+    item.from === before.from &&
+    item.author === before.author &&
+    Math.abs(Date.parse(item.at) - Date.parse(before.at)) < TOGETHER_MS
+  );
+}
+
 /** What the customer said last: what an answer is looked for. */
 export function lastQuestion(items: Item[]): string {
   const is = (item: Item): item is MessageItem => item.kind === 'message' && item.from === 'customer';

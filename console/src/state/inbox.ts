@@ -53,6 +53,9 @@ export const rows = computed<ReadonlyMap<string, Row>>(() => {
 
 export const row = (key: string): Row | undefined => rows.value.get(key);
 
+/** The same outside of drawing: without waiting for the next redraw. */
+export const newest = (key: string): Row | undefined => known.get(key);
+
 const viewer = computed(() => ({ user: myKey(), queues: me.value?.queues ?? [] }));
 
 export const inList = (list: InboxList): Row[] =>

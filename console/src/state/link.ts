@@ -6,10 +6,10 @@ import * as http from '../api/http';
 import { type LinkState, Socket, webSocketTo } from '../api/socket';
 import type { CommandResult, Commit, Fields } from '../api/types';
 import { t } from '../i18n';
-import { isHarmless } from '../model/stale';
+import { isHarmless, takenBy } from '../model/stale';
 import { learnServerTime } from './clock';
 import * as inbox from './inbox';
-import { agentChanged, loadAgents, loadOwn, own } from './people';
+import { agentChanged, loadAgents, loadOwn, nameOf, own } from './people';
 import { can, findSession, forget, me, myKey } from './session';
 import { refresh, takeIntoThread, thread } from './thread';
 import { tell } from './toasts';
@@ -23,6 +23,9 @@ export const viewers = signal<{ conversation: string; users: string[] }>({ conve
 const TYPING_MS = 8000;
 /** How often a command is tried again after changes that do not matter to it. */
 const MAX_AGAIN = 3;
+
+/** Codes of refusals that may come from somebody else's having been faster. */
+const LATE = ['stale', 'wrong_state', 'not_yours', 'obsolete', 'no_offer'];
 
 const typingTimers = new Map<string, ReturnType<typeof setTimeout>>();
 let listeners: ((commit: Commit) => void)[] = [];
@@ -143,25 +146,28 @@ async function send(
   }
 }
 
-function explain(result: CommandResult): void {
+async function explain(result: CommandResult, key = ''): Promise<void> {
   if (result.ok || !result.refusal) return;
   const { code, message } = result.refusal;
-  tell(code === 'stale' ? t('refused.stale') : message, 'bad');
+  // Where somebody else was faster, who it was matters more than the rule by which it was refused.
+  const isLate = LATE.includes(code) && key !== '';
+  // The result may be here before the commits that led to it.
+  if (isLate) await inbox.fetchRow(key);
+  const holder = takenBy(result.changed ?? []) ?? (isLate ? inbox.newest(key)?.agent : undefined);
+  if (holder && holder !== myKey()) tell(t('offer.taken', { agent: nameOf(holder) }), 'bad');
+  else tell(code === 'stale' ? t('refused.stale') : message, 'bad');
 }
 
 /** Asks a conversation to do something, and tells the user where it does not. */
 export async function act(key: string, command: Fields, seen?: number): Promise<boolean> {
   const result = await send('conversation', key, command, seen);
-  explain(result);
+  void explain(result, key);
   return result.ok;
 }
 
-/** The same without a word to the user. */
-export const ask = send;
-
 export async function actAsAgent(key: string, command: Fields): Promise<boolean> {
   const result = await send('agent', key, command);
-  explain(result);
+  void explain(result);
   return result.ok;
 }
 
@@ -172,5 +178,5 @@ export async function giveFeedback(
   conversation: string,
 ): Promise<void> {
   const result = await send('faq', entry, { type: 'give_feedback', feedback, conversation, entry_version });
-  explain(result);
+  void explain(result);
 }

@@ -26,7 +26,7 @@ export function ContentView({ content }: { content: Content }) {
 
 /** Text, with addresses made to links. Only http and https: another scheme could run something. */
 function Text({ text }: { text: string }) {
-  const pieces = text.split(/(https?:\/\/[^\s<>"'，。；、）】]+)/g);
+  const pieces = text.split(/(https?:\/\/[^\s<>"'，。；、）】]*[^\s<>"'，。；、）】.,;:!?)])/g);
   return (
     <p class="text">
       {pieces.map((piece, index) =>

@@ -10,11 +10,10 @@ import type { Row } from '../../model/fold';
 import { serverNow } from '../../state/clock';
 import { row as rowOf } from '../../state/inbox';
 import { act } from '../../state/link';
-import { agents, loadAgents, nameOf, own } from '../../state/people';
+import { agents, loadAgents, own } from '../../state/people';
 import { go } from '../../state/route';
 import { can, me, myKey } from '../../state/session';
 import { dispositions, queueNames } from '../../state/tenant';
-import { tell } from '../../state/toasts';
 import { Dialog } from '../../ui/dialog';
 import { Field } from '../../ui/parts';
 
@@ -34,8 +33,6 @@ export function allowed(row: Row): Action[] {
 export async function accept(row: Row): Promise<void> {
   const name = own.value?.state.name || me.value?.name;
   const ok = await act(row.key, { type: 'accept', offer: row.offer?.id, name });
-  const winner = rowOf(row.key)?.agent;
-  if (!ok && winner && winner !== myKey()) tell(t('offer.taken', { agent: nameOf(winner) }), 'bad');
   if (ok) go('inbox', 'mine', row.key);
 }
 

@@ -11,20 +11,28 @@ import { Icon } from '../../ui/icons';
 import { Until } from '../../ui/parts';
 import { DecisionView } from './why';
 
-export function ItemView({ item, customer }: { item: Item; customer: string }) {
+interface Props {
+  item: Item;
+  customer: string;
+  /** The author's name stands above already. */
+  follows: boolean;
+}
+
+export function ItemView(props: Props) {
+  const { item } = props;
   return (
     <li class={`item item-${item.kind}`} data-id={item.id}>
       <Boundary of={`item ${item.id}`}>
-        <Inner item={item} customer={customer} />
+        <Inner {...props} />
       </Boundary>
     </li>
   );
 }
 
-function Inner({ item, customer }: { item: Item; customer: string }) {
+function Inner({ item, customer, follows }: Props) {
   switch (item.kind) {
     case 'message':
-      return <Message item={item} customer={customer} />;
+      return <Message item={item} customer={customer} follows={follows} />;
     case 'note':
       return <Note item={item} />;
     case 'answer':
@@ -44,15 +52,17 @@ function Time({ at }: { at: string }) {
   );
 }
 
-function Message({ item, customer }: { item: MessageItem; customer: string }) {
+function Message({ item, customer, follows }: { item: MessageItem; customer: string; follows: boolean }) {
   const [history, setHistory] = useState(false);
   const name =
     item.from === 'customer' ? customer : item.name || nameOf(item.author) || tv('author', item.from);
   return (
     <article class={`message from-${item.from}`}>
       <header>
-        <strong>{name}</strong>
-        {item.from !== 'customer' && item.from !== 'agent' && (
+        <strong class={follows ? 'unseen' : 'clip'} title={name}>
+          {name}
+        </strong>
+        {item.from !== 'customer' && item.from !== 'agent' && item.name && (
           <span class="muted">{tv('author', item.from)}</span>
         )}
         <Time at={item.at} />

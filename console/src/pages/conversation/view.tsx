@@ -4,10 +4,12 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { dateTime, day, t } from '../../i18n';
 import type { Action } from '../../model/actions';
 import type { Row } from '../../model/fold';
+import { follows } from '../../model/timeline';
 import { fetchRow, row as rowOf } from '../../state/inbox';
 import { typing, viewers, watch } from '../../state/link';
 import { nameOf } from '../../state/people';
 import { go } from '../../state/route';
+import { myKey } from '../../state/session';
 import { leave, loadAll, loadEarlier, moment, open, rowThen, thread, timeline } from '../../state/thread';
 import { Icon } from '../../ui/icons';
 import { Empty, PhaseBadge } from '../../ui/parts';
@@ -93,7 +95,7 @@ function Head({ row, list, card, onCard }: { row: Row; list: string; card: boole
           <PhaseBadge phase={shown.phase} snoozed={!!shown.snoozed_until} held={shown.held} />
           <span>{row.channel}</span>
           {shown.queue && <span>{shown.queue}</span>}
-          {shown.agent && <span>{nameOf(shown.agent)}</span>}
+          {shown.agent && shown.agent !== myKey() && <span>{nameOf(shown.agent)}</span>}
           {others.length > 0 && (
             <span class="muted">{t('viewers', { names: others.map(nameOf).join(', ') })}</span>
           )}
@@ -221,6 +223,19 @@ function Timeline({ row }: { row: Row }) {
     if (box && stick.current) box.scrollTop = box.scrollHeight;
   }, [items, row.key]);
 
+  // Suggestions and pictures come later and take room: whoever was at the end stays there.
+  useEffect(() => {
+    const box = scroller.current;
+    const content = box?.querySelector('ol');
+    if (!box || !content) return;
+    const observer = new ResizeObserver(() => {
+      if (stick.current) box.scrollTop = box.scrollHeight;
+    });
+    observer.observe(box);
+    observer.observe(content);
+    return () => observer.disconnect();
+  }, [row.key]);
+
   let shownDay = '';
   return (
     <div
@@ -248,7 +263,7 @@ function Timeline({ row }: { row: Row }) {
         </button>
       )}
       <ol>
-        {items.map((item) => {
+        {items.map((item, index) => {
           const today = day(item.at);
           const isNew = today !== shownDay;
           shownDay = today;
@@ -258,7 +273,12 @@ function Timeline({ row }: { row: Row }) {
                 <span>{today}</span>
               </li>
             ),
-            <ItemView key={item.id} item={item} customer={customer} />,
+            <ItemView
+              key={item.id}
+              item={item}
+              customer={customer}
+              follows={!isNew && follows(item, items[index - 1])}
+            />,
           ];
         })}
       </ol>
