@@ -85,12 +85,12 @@ export function Composer({ row }: { row: Row }) {
     });
   }
 
-  function useMacro(macro: string) {
+  function filled(macro: string): string {
     const collected = Object.entries(row.collected ?? {}).map(([name, value]) => [
       `collected.${name}`,
       value,
     ]);
-    const filled = fillMacro(macro, {
+    return fillMacro(macro, {
       ...Object.fromEntries(collected),
       'customer.name': row.sender?.name,
       'customer.id': row.sender?.id,
@@ -98,7 +98,10 @@ export function Composer({ row }: { row: Row }) {
       queue: row.queue,
       channel: row.channel,
     });
-    put(text.trim() ? `${text.trimEnd()}\n${filled}` : filled);
+  }
+
+  function useMacro(macro: string) {
+    put(text.trim() ? `${text.trimEnd()}\n${filled(macro)}` : filled(macro));
     setPicking(false);
   }
 
@@ -246,7 +249,7 @@ export function Composer({ row }: { row: Row }) {
                 {macros.value.map((macro) => (
                   <button key={macro.id} type="button" onClick={() => useMacro(macro.text)}>
                     <strong>{macro.name}</strong>
-                    <span class="muted">{macro.text.slice(0, 80)}</span>
+                    <span class="muted">{filled(macro.text).slice(0, 80)}</span>
                   </button>
                 ))}
               </div>

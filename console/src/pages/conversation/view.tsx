@@ -58,7 +58,8 @@ function Head({ row, list, card, onCard }: { row: Row; list: string; card: boole
   const [menu, setMenu] = useState(false);
   const [why, setWhy] = useState(false);
   const [slider, setSlider] = useState(false);
-  const may = allowed(row).filter((action) => !ELSEWHERE.includes(action));
+  // Nothing is done to what was.
+  const may = moment.value === null ? allowed(row).filter((action) => !ELSEWHERE.includes(action)) : [];
   const name = row.sender?.name || row.sender?.id || row.thread;
   const others = viewers.value.conversation === row.key ? viewers.value.users : [];
   const shown = moment.value !== null && rowThen.value ? rowThen.value : row;
