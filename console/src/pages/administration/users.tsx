@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import * as http from '../../api/http';
 import type { Fields } from '../../api/types';
-import { t, tv } from '../../i18n';
+import { dateTime, t, tv } from '../../i18n';
 import { go, href } from '../../state/route';
 import { can } from '../../state/session';
 import { queueNames } from '../../state/tenant';
@@ -12,30 +12,21 @@ import { Empty, Field } from '../../ui/parts';
 
 type Scope = 'own' | 'my_queues' | 'all' | { queues: string[] };
 
+/** As the list of users shows one. */
 interface User {
-  key: string;
+  id: string;
   name: string;
   grants: { role: string; scope: Scope }[];
-  disabled: boolean;
-  version?: number;
+  has_password?: boolean;
+  sessions?: number;
+  tokens?: number;
+  disabled_at?: string | null;
+  signed_in_at?: string | null;
 }
 
 const NEW = '+new';
 const ROLES = ['agent', 'supervisor', 'administrator', 'analyst', 'service'];
 const SCOPES = ['all', 'my_queues', 'own', 'queues'];
-
-/** A user, whether a list shows it or a page of its own. */
-function readUser(shown: Fields): User {
-  const state = (shown.state ?? shown) as Fields;
-  const grants = (state.grants ?? state.roles ?? []) as Record<string, Scope> | User['grants'];
-  return {
-    key: String(shown.key ?? shown.id ?? shown.user ?? ''),
-    name: String(state.name ?? ''),
-    grants: Array.isArray(grants) ? grants : Object.entries(grants).map(([role, scope]) => ({ role, scope })),
-    disabled: Boolean(state.disabled),
-    version: typeof shown.version === 'number' ? shown.version : undefined,
-  };
-}
 
 function scopeWords(scope: Scope): string {
   return typeof scope === 'object' ? scope.queues.join(', ') : tv('scope', scope);
@@ -44,10 +35,10 @@ function scopeWords(scope: Scope): string {
 export function UsersAdmin({ open }: { open?: string }) {
   const [users, setUsers] = useState<User[] | null>(null);
   const load = () => {
-    http.everything<Fields>('users').then((found) => setUsers(found.map(readUser)), tellError);
+    http.everything<User>('users').then(setUsers, tellError);
   };
   useEffect(load, []);
-  const user = users?.find((one) => one.key === open);
+  const user = users?.find((one) => one.id === open);
   return (
     <div class="split">
       <section class="split-list" aria-label={t('admin.users')}>
@@ -62,13 +53,13 @@ export function UsersAdmin({ open }: { open?: string }) {
         {users?.length === 0 && <Empty>{t('users.none')}</Empty>}
         <ul>
           {users?.map((one) => (
-            <li key={one.key}>
-              <a href={href('admin', 'users', one.key)} aria-current={one.key === open ? 'true' : undefined}>
-                <span class="clip">{one.name || one.key}</span>
+            <li key={one.id}>
+              <a href={href('admin', 'users', one.id)} aria-current={one.id === open ? 'true' : undefined}>
+                <span class="clip">{one.name || one.id}</span>
                 <span class="split-facts muted">
-                  <span>{one.key}</span>
+                  <span>{one.id}</span>
                   <span>{one.grants.map((grant) => tv('role', grant.role)).join(', ')}</span>
-                  {one.disabled && <span class="badge bad">{t('users.disabled')}</span>}
+                  {one.disabled_at && <span class="badge bad">{t('users.disabled')}</span>}
                 </span>
               </a>
             </li>
@@ -79,7 +70,7 @@ export function UsersAdmin({ open }: { open?: string }) {
         {open === NEW ? (
           <NewUser onChange={load} />
         ) : user ? (
-          <UserForm key={user.key} user={user} onChange={load} />
+          <UserForm key={user.id} user={user} onChange={load} />
         ) : (
           <Empty>{t('users.choose')}</Empty>
         )}
@@ -186,7 +177,7 @@ function UserForm({ user, onChange }: { user: User; onChange(): void }) {
   const manages = can('user.manage');
 
   async function ask(command: Fields) {
-    const wrong = await change(user.key, command);
+    const wrong = await change(user.id, command);
     setFailed(wrong);
     if (!wrong) {
       tell(t('history.done'));
@@ -198,7 +189,7 @@ function UserForm({ user, onChange }: { user: User; onChange(): void }) {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     try {
-      await http.post(`users/${encodeURIComponent(user.key)}/password`, {
+      await http.post(`users/${encodeURIComponent(user.id)}/password`, {
         password: new FormData(form).get('password'),
       });
       tell(t('users.passwordSet'));
@@ -219,7 +210,7 @@ function UserForm({ user, onChange }: { user: User; onChange(): void }) {
         }}
       >
         <h2>
-          {user.name || user.key} {user.disabled && <span class="badge bad">{t('users.disabled')}</span>}
+          {user.name || user.id} {user.disabled_at && <span class="badge bad">{t('users.disabled')}</span>}
         </h2>
         <div class="form-row">
           <div class="grow">
@@ -231,6 +222,14 @@ function UserForm({ user, onChange }: { user: User; onChange(): void }) {
         </div>
         <p class="form-error" role="alert">
           {failed}
+        </p>
+        <p class="muted">
+          {user.signed_in_at
+            ? t('users.signedIn', { at: dateTime(user.signed_in_at) })
+            : t('users.neverSignedIn')}
+          {' · '}
+          {t('users.counts', { sessions: user.sessions ?? 0, tokens: user.tokens ?? 0 })}
+          {user.has_password === false && ` · ${t('users.noPassword')}`}
         </p>
       </form>
       <section>
@@ -265,12 +264,12 @@ function UserForm({ user, onChange }: { user: User; onChange(): void }) {
           <h2>{t('users.setPassword')}</h2>
           <form class="form-row" onSubmit={setPassword}>
             <Field label={t('users.password')}>
-              <input type="password" name="password" required minlength={8} autocomplete="new-password" />
+              <input type="password" name="password" required minlength={10} autocomplete="new-password" />
             </Field>
             <button type="submit">{t('users.setPassword')}</button>
           </form>
-          <button type="button" onClick={() => ask({ type: user.disabled ? 'enable' : 'disable' })}>
-            {user.disabled ? t('users.enable') : t('users.disable')}
+          <button type="button" onClick={() => ask({ type: user.disabled_at ? 'enable' : 'disable' })}>
+            {user.disabled_at ? t('users.enable') : t('users.disable')}
           </button>
         </section>
       )}
