@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Commit } from '../src/api/types';
+import { en } from '../src/i18n/en';
 import { emptyRow, foldRow, ROW_EVENTS } from '../src/model/fold';
 import { foldTimeline, TIMELINE_EVENTS, timelineOf } from '../src/model/timeline';
 
@@ -46,7 +47,10 @@ describe('every recorded commit', () => {
       expect(row.key).toBe(commit.key);
       const items = timelineOf([commit]);
       expect(new Set(items.map((item) => item.id)).size).toBe(items.length);
-      for (const item of items) expect(item.at).toMatch(/^\d{4}-/);
+      for (const item of items) {
+        expect(item.at).toMatch(/^\d{4}-/);
+        if (item.kind === 'system') expect(Object.keys(en)).toContain(`event.${item.type}`);
+      }
     });
   }
 });

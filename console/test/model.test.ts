@@ -5,7 +5,7 @@ import { diff, pretty } from '../src/model/diff';
 import { emptyRow, foldRow, type Row, take } from '../src/model/fold';
 import { belongs, ordered } from '../src/model/lists';
 import { fillMacro, firstGap } from '../src/model/macros';
-import { isHarmless } from '../src/model/stale';
+import { isHarmless, takenBy } from '../src/model/stale';
 import { lastQuestion, timelineOf } from '../src/model/timeline';
 import { scenario } from './fixtures/scenario';
 
@@ -171,6 +171,14 @@ describe('macros', () => {
     expect(firstGap(text)).toEqual([16, 33]);
     expect(firstGap('plain')).toBeNull();
   });
+});
+
+it('whoever was faster is named', () => {
+  const changed = [
+    commit(1, { type: 'offer_made', agent: 'ann' }),
+    commit(2, { type: 'taken_over', agent: 'sue' }, { type: 'message_sent' }),
+  ];
+  expect([takenBy(changed), takenBy([commit(3, { type: 'noted' })])]).toEqual(['sue', undefined]);
 });
 
 it('a command is sent again after a receipt, and not after a message', () => {

@@ -87,7 +87,7 @@ export function Search() {
       <ul class="hits">
         {found?.items.map((hit) => (
           <li key={`${hit.conversation} ${hit.id}`}>
-            <a class="hit" href={href('inbox', 'all', hit.conversation)}>
+            <a class="hit" href={href('inbox', 'all', hit.conversation, hit.id)}>
               <span class="hit-facts">
                 <strong>
                   {hit.author_id && hit.author !== 'customer'

@@ -51,6 +51,8 @@ function notify(key: string, who: string): void {
 }
 
 export function announceOffers(): void {
+  addEventListener('pointerdown', allowAlerts, { once: true });
+  addEventListener('keydown', allowAlerts, { once: true });
   effect(() => {
     const open = offers.value;
     const fresh = open.filter((row) => row.offer && !heard.has(row.offer.id));

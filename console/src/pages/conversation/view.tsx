@@ -8,7 +8,7 @@ import { follows } from '../../model/timeline';
 import { fetchRow, row as rowOf } from '../../state/inbox';
 import { typing, viewers, watch } from '../../state/link';
 import { nameOf } from '../../state/people';
-import { go } from '../../state/route';
+import { go, route } from '../../state/route';
 import { myKey } from '../../state/session';
 import { leave, loadAll, loadEarlier, moment, open, rowThen, thread, timeline } from '../../state/thread';
 import { Icon } from '../../ui/icons';
@@ -207,6 +207,30 @@ function Slider({ onClose }: { onClose(): void }) {
   );
 }
 
+/** Where the address names a message, as a hit of a search does, it is looked for and shown. */
+function useFound(key: string, stick: { current: boolean }) {
+  const wanted = route.value[3];
+  const items = timeline.value;
+  const { loading, more } = thread.value ?? {};
+  const shown = useRef('');
+  useEffect(() => {
+    if (!wanted || loading || shown.current === wanted) return;
+    stick.current = false;
+    const found = items.find(
+      (item) => item.id === wanted || (item.kind === 'message' && item.message === wanted),
+    );
+    if (!found) {
+      if (more) void loadEarlier();
+      else stick.current = true;
+      return;
+    }
+    shown.current = wanted;
+    const element = document.querySelector(`[data-id="${found.id}"]`);
+    element?.classList.add('found');
+    element?.scrollIntoView({ block: 'center' });
+  }, [key, wanted, items, loading, more]);
+}
+
 /** How near to the end one must be to be taken along when something is added, in pixels. */
 const NEAR = 120;
 
@@ -236,6 +260,8 @@ function Timeline({ row }: { row: Row }) {
     observer.observe(content);
     return () => observer.disconnect();
   }, [row.key]);
+
+  useFound(row.key, stick);
 
   let shownDay = '';
   return (
