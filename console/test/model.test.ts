@@ -5,6 +5,7 @@ import { diff, pretty } from '../src/model/diff';
 import { emptyRow, foldRow, type Row, take } from '../src/model/fold';
 import { belongs, ordered } from '../src/model/lists';
 import { fillMacro, firstGap } from '../src/model/macros';
+import { readSkills } from '../src/model/skills';
 import { isHarmless, takenBy } from '../src/model/stale';
 import { lastQuestion, timelineOf } from '../src/model/timeline';
 import { scenario } from './fixtures/scenario';
@@ -186,6 +187,11 @@ it('a command is sent again after a receipt, and not after a message', () => {
   expect(
     isHarmless([commit(1, { type: 'delivery_reported' }), commit(2, { type: 'message_received' })]),
   ).toBe(false);
+});
+
+it('skills are read as people write them', () => {
+  expect(readSkills('billing=3, vip：5，returns')).toEqual({ billing: 3, vip: 5, returns: 5 });
+  expect(readSkills(' ')).toEqual({});
 });
 
 describe('differences', () => {

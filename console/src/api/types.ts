@@ -143,10 +143,6 @@ export interface ConversationEvents {
 }
 
 export type ConversationEventType = keyof ConversationEvents;
-export type ConversationEvent = {
-  [T in ConversationEventType]: { type: T; v: number } & ConversationEvents[T];
-}[ConversationEventType];
-
 export interface AnyEvent extends Fields {
   type: string;
   v: number;

@@ -417,7 +417,6 @@ export const en = {
   'settings.name': 'Name: tenant, routing, scheduling, access or channel-…',
   'settings.editor': 'Content (JSON)',
   'settings.comment': 'Why',
-  'settings.saved': 'Saved as version {n}.',
   'settings.badJson': 'This is no JSON: {message}',
   'settings.choose': 'Choose a document.',
 };

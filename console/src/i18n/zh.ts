@@ -419,7 +419,6 @@ export const zh: Dictionary = {
   'settings.name': '名称：tenant、routing、scheduling、access 或 channel-…',
   'settings.editor': '内容（JSON）',
   'settings.comment': '原因',
-  'settings.saved': '已保存为版本 {n}。',
   'settings.badJson': '不是有效的 JSON：{message}',
   'settings.choose': '请选择一个文档。',
 };

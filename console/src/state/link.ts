@@ -28,7 +28,6 @@ const MAX_AGAIN = 3;
 const LATE = ['stale', 'wrong_state', 'not_yours', 'obsolete', 'no_offer'];
 
 const typingTimers = new Map<string, ReturnType<typeof setTimeout>>();
-let listeners: ((commit: Commit) => void)[] = [];
 
 function setTyping(conversation: string, user: string, on: boolean): void {
   const others = (typing.value[conversation] ?? []).filter((other) => other !== user);
@@ -68,7 +67,6 @@ const socket = new Socket(
         } else if (commit.aggregate === 'agent') {
           agentChanged(commit.key);
         }
-        for (const listener of listeners) listener(commit);
       } catch (error) {
         // One commit that cannot be shown must not stop those after it.
         console.error(error);
@@ -113,19 +111,11 @@ export function disconnect(): void {
 
 addEventListener('online', () => socket.wake());
 
-/** Hears of every commit; gives back how to stop. */
-export function hear(listener: (commit: Commit) => void): () => void {
-  listeners = [...listeners, listener];
-  return () => {
-    listeners = listeners.filter((other) => other !== listener);
-  };
-}
-
 export const sayTyping = (conversation: string, on: boolean): void => socket.typing(conversation, on);
 export const watch = (conversation: string | undefined): void => socket.watch(conversation);
 
 /** Unique among all that is ever sent; `crypto.randomUUID` is missing where the page came without TLS. */
-export function newId(): string {
+function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import * as http from '../../api/http';
 import type { AgentSummary, Fields } from '../../api/types';
 import { t, tv } from '../../i18n';
+import { readSkills } from '../../model/skills';
 import { agents, loadAgents } from '../../state/people';
 import { go, href } from '../../state/route';
 import { can } from '../../state/session';
@@ -59,20 +60,6 @@ const list = (text: string) =>
     .split(/[,，\s]+/)
     .map((one) => one.trim())
     .filter(Boolean);
-
-/** `billing=3, vip=5`; a skill without a number is known as well as can be. */
-export function readSkills(text: string): Record<string, number> {
-  const pairs = text
-    .split(/[,，]+/)
-    .map((one) => one.trim())
-    .filter(Boolean);
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const [name, level] = pair.split(/[=:：]/).map((part) => part.trim());
-      return [name ?? '', level === undefined ? 5 : Number(level)];
-    }),
-  );
-}
 
 function AgentForm({ agent }: { agent?: AgentSummary }) {
   const [failed, setFailed] = useState('');
