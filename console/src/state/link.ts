@@ -4,7 +4,7 @@
 import { signal } from '@preact/signals';
 import * as http from '../api/http';
 import { type LinkState, Socket, webSocketTo } from '../api/socket';
-import type { CommandResult, Commit, Fields } from '../api/types';
+import type { CommandResult, Fields } from '../api/types';
 import { t } from '../i18n';
 import { isHarmless, takenBy } from '../model/stale';
 import { learnServerTime } from './clock';
