@@ -102,7 +102,30 @@ describe('lists', () => {
 describe('timelines', () => {
   it('show a recorded conversation', () => {
     const items = timelineOf(scenario);
-    expect(items.map((item) => (item.kind === 'system' ? item.type : item.kind))).toMatchSnapshot();
+    expect(items.map((item) => (item.kind === 'system' ? item.type : item.kind))).toMatchInlineSnapshot(`
+      [
+        "session_opened",
+        "message",
+        "message",
+        "answer",
+        "handoff_requested",
+        "queued",
+        "offer",
+        "offer",
+        "message",
+        "tagged",
+        "untagged",
+        "note",
+        "held",
+        "resumed",
+        "message",
+        "wrap_up_started",
+        "disposition_set",
+        "session_closed",
+        "satisfaction_requested",
+        "satisfaction_rated",
+      ]
+    `);
     expect(lastQuestion(items)).toBe('I want my money back <script>alert(1)</script>');
   });
   it('put an edit, a receipt and the end of an offer where they belong', () => {
