@@ -2,17 +2,16 @@
 
 import { useEffect } from 'preact/hooks';
 import type { InboxList } from '../api/types';
-import { ago, t, tv } from '../i18n';
+import { t, tv } from '../i18n';
 import type { Row } from '../model/fold';
 import { LISTS } from '../model/lists';
-import { now } from '../state/clock';
 import { counts, inList, listState, loadList, loadMore } from '../state/inbox';
 import { linkState, typing } from '../state/link';
 import { nameOf } from '../state/people';
 import { href, route } from '../state/route';
 import { myKey } from '../state/session';
 import { Icon } from '../ui/icons';
-import { Empty, Initials, Since, Until } from '../ui/parts';
+import { Ago, Empty, Initials, Since, Until } from '../ui/parts';
 import { ConversationView } from './conversation/view';
 
 export const currentList = (): InboxList => LISTS.find((list) => list === route.value[1]) ?? 'mine';
@@ -145,5 +144,5 @@ function State({ row }: { row: Row }) {
   }
   if (row.snoozed_until) return <span class="badge phase-snoozed">{t('phase.snoozed')}</span>;
   if (row.phase === 'wrap_up') return <span class="badge phase-wrap_up">{t('phase.wrap_up')}</span>;
-  return <time class="muted">{ago(row.preview?.at ?? row.at, now.value)}</time>;
+  return <Ago at={row.preview?.at ?? row.at} class="muted" />;
 }

@@ -7,6 +7,9 @@ let aheadMs = 0;
 /** Counts the seconds; whatever shows a duration reads it, and so is drawn anew. */
 export const now = signal(Date.now());
 
+/** The same for what is said in minutes: drawn anew a few times a minute. */
+export const coarseNow = signal(Date.now());
+
 export function serverNow(): number {
   return Date.now() + aheadMs;
 }
@@ -20,5 +23,6 @@ export function learnServerTime(at: string): void {
 export function startClock(): void {
   setInterval(() => {
     now.value = serverNow();
+    if (now.value - coarseNow.value > 15_000) coarseNow.value = now.value;
   }, 1000);
 }

@@ -2,14 +2,14 @@
 
 import type { ComponentChildren } from 'preact';
 import { ago, dateTime, duration, t, tv } from '../i18n';
-import { now } from '../state/clock';
+import { coarseNow, now } from '../state/clock';
 import { dismiss, toasts } from '../state/toasts';
 import { Icon } from './icons';
 
-export function Ago({ at }: { at: string }) {
+export function Ago({ at, class: className }: { at: string; class?: string }) {
   return (
-    <time dateTime={at} title={dateTime(at)}>
-      {ago(at, now.value)}
+    <time dateTime={at} title={dateTime(at)} class={className}>
+      {ago(at, coarseNow.value)}
     </time>
   );
 }

@@ -19,8 +19,8 @@ import { Field } from '../../ui/parts';
 
 type Asking = 'reject' | 'transfer' | 'consult' | 'snooze' | 'close' | 'reassign';
 export const asking = signal<{ action: Asking; key: string } | null>(null);
-/** Raised where the writing field should have the focus. */
-export const wishFocus = signal<{ mode: 'reply' | 'note'; count: number }>({ mode: 'reply', count: 0 });
+/** The writing field that should have the focus, as soon as it is there. */
+export const wishFocus = signal<{ key: string; mode: 'reply' | 'note' } | null>(null);
 
 const ASKS: Action[] = ['reject', 'transfer', 'consult', 'snooze', 'close', 'reassign'];
 /** What changes who has it, or ends it: refused where something has happened that the user has not seen. */
@@ -33,14 +33,15 @@ export function allowed(row: Row): Action[] {
 export async function accept(row: Row): Promise<void> {
   const name = own.value?.state.name || me.value?.name;
   const ok = await act(row.key, { type: 'accept', offer: row.offer?.id, name });
-  if (ok) go('inbox', 'mine', row.key);
+  if (!ok) return;
+  wishFocus.value = { key: row.key, mode: 'reply' };
+  go('inbox', 'mine', row.key);
 }
 
 /** Carries an action out, or asks what it needs first. */
 export function start(action: Action, row: Row): void {
   if (action === 'accept') void accept(row);
-  else if (action === 'reply' || action === 'note')
-    wishFocus.value = { mode: action, count: wishFocus.value.count + 1 };
+  else if (action === 'reply' || action === 'note') wishFocus.value = { key: row.key, mode: action };
   else if (ASKS.includes(action)) {
     // Who is there now: only supervisors hear of every change.
     if (action !== 'reject') void loadAgents();

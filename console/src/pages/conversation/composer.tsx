@@ -49,11 +49,13 @@ export function Composer({ row }: { row: Row }) {
   }, [text, mode]);
 
   const wish = wishFocus.value;
+  const isWished = wish?.key === row.key && modes.includes(wish.mode);
   useEffect(() => {
-    if (wish.count === 0) return;
+    if (!wish || !isWished) return;
+    wishFocus.value = null;
     setMode(wish.mode);
     setTimeout(() => area.current?.focus());
-  }, [wish.count]);
+  }, [isWished]);
 
   const wanted = insertion.value;
   useEffect(() => {

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../../i18n';
 import type { Row } from '../../model/fold';
-import { now } from '../../state/clock';
+import { now, serverNow } from '../../state/clock';
 import { myKey } from '../../state/session';
 import { Until } from '../../ui/parts';
 import { start } from './actions';
@@ -13,7 +13,7 @@ export function OfferBanner({ row }: { row: Row }) {
   const mine = row.phase === 'offered' && row.offer?.agent === myKey();
   const first = useRef(now.value);
   useEffect(() => {
-    first.current = Date.now();
+    first.current = serverNow();
     // Enter accepts, unless the user is writing somewhere.
     const busy = document.activeElement?.matches('input, textarea, select, [contenteditable]');
     if (mine && !busy) button.current?.focus();
