@@ -6,12 +6,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::access::Principal;
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::header,
-    web::Data,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use std::{
     future::{Ready, ready},
     sync::{Arc, OnceLock},
@@ -99,14 +94,18 @@ fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
                 guard(request)?;
             }
             if !upgrades && !request.method().is_safe() && !request.headers().contains_key(OWN_REQUEST) {
-                return Err(Failure::forbidden(format!("a request that comes with a cookie needs the header {OWN_REQUEST}: 1")));
+                return Err(Failure::forbidden(format!(
+                    "a request that comes with a cookie needs the header {OWN_REQUEST}: 1"
+                )));
             }
             cookie.value().to_owned()
         }
         (None, None) => {
             let asker = format!("address {}", address(request));
             shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
-            return Err(Failure::unauthenticated("sign in by POST /api/v1/session, or send `Authorization: Bearer TOKEN`"));
+            return Err(Failure::unauthenticated(
+                "sign in by POST /api/v1/session, or send `Authorization: Bearer TOKEN`",
+            ));
         }
     };
     let who = up.access.authenticate(&token).inspect_err(|_| {
@@ -123,7 +122,9 @@ fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
 fn bearer(request: &HttpRequest) -> Result<Option<&str>, Failure> {
     let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
     let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-    token.map(|token| Some(token.trim())).ok_or_else(|| Failure::unauthenticated("`Authorization` must be `Bearer TOKEN`"))
+    token
+        .map(|token| Some(token.trim()))
+        .ok_or_else(|| Failure::unauthenticated("`Authorization` must be `Bearer TOKEN`"))
 }
 
 /// Refuses what another origin's page sends. A client that is no browser sends no origin.

@@ -3,13 +3,8 @@
 use super::{answer::Failure, inbox, upstream::Upstream};
 use crate::access::{Permission, Principal, Resource};
 use kefu_events::{
-    Actor, ActorKind, AggregateKind, CommandResult,
-    agent::AgentCommand,
-    contact::ContactCommand,
-    conversation::ConversationCommand,
-    faq::FaqCommand,
-    key::is_token,
-    settings::SettingsCommand,
+    Actor, ActorKind, AggregateKind, CommandResult, agent::AgentCommand, contact::ContactCommand,
+    conversation::ConversationCommand, faq::FaqCommand, key::is_token, settings::SettingsCommand,
 };
 use serde_json::Value;
 use std::sync::Arc;

@@ -35,7 +35,8 @@ pub(super) async fn page(request: HttpRequest) -> HttpResponse {
     let mut response = if cached { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((header::ETAG, known));
     // The names of assets hold a hash of what is in them.
-    response.insert_header((header::CACHE_CONTROL, if asset { "public, max-age=31536000, immutable" } else { "no-cache" }));
+    response
+        .insert_header((header::CACHE_CONTROL, if asset { "public, max-age=31536000, immutable" } else { "no-cache" }));
     response.content_type(media_type(name));
     if cached { response.finish() } else { response.body(file.data.into_owned()) }
 }

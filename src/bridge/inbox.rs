@@ -95,7 +95,8 @@ impl Row {
 
 fn may_read(access: &Access, principal: &Principal, queue: &str, agents: [&str; 2]) -> bool {
     let queues: Vec<String> = Some(queue).filter(|queue| !queue.is_empty()).map(str::to_owned).into_iter().collect();
-    let agents: Vec<String> = agents.iter().filter(|agent| !agent.is_empty()).map(|agent| (*agent).to_owned()).collect();
+    let agents: Vec<String> =
+        agents.iter().filter(|agent| !agent.is_empty()).map(|agent| (*agent).to_owned()).collect();
     let resource = Resource::Conversation { queues: &queues, agents: &agents };
     access.check(principal, Permission::ReadConversation, &resource).is_ok()
 }
@@ -115,8 +116,7 @@ impl Inbox {
     fn open(&self, store: &Store, tenant: &str) -> Result<Arc<Scanned>, StoreError> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
         let is_good = |scanned: &Arc<Scanned>| {
-            scanned.projected == store.projected()
-                || scanned.at.elapsed() < GOOD_FOR_LEAST.max(scanned.took * GOOD_FOR)
+            scanned.projected == store.projected() || scanned.at.elapsed() < GOOD_FOR_LEAST.max(scanned.took * GOOD_FOR)
         };
         if let Some(scanned) = known.filter(is_good) {
             return Ok(scanned);
@@ -201,7 +201,8 @@ impl Inbox {
         limit: usize,
     ) -> Result<(Vec<ConversationSummary>, bool), StoreError> {
         let scanned = self.open(store, tenant)?;
-        let named = |names: [&String; 2]| names.into_iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
+        let named =
+            |names: [&String; 2]| names.into_iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
         let empty = String::new();
         let seen = |row: &&Row| sees(&named([&row.queue, &empty]), &named([&row.agent, &row.consulted]));
         let mut found: Vec<&Row> = scanned.rows.iter().filter(seen).take(limit + 1).collect();

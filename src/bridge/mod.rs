@@ -40,13 +40,13 @@ use answer::Failure;
 use caller::Shared;
 use limit::Limits;
 use serde::Serialize;
-use upstream::Upstream;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::{Arc, OnceLock},
     thread::JoinHandle,
 };
+use upstream::Upstream;
 
 /// Requests are short; a stop does not wait longer than this for the last ones.
 const STOP_TIMEOUT_S: u64 = 2;
@@ -174,7 +174,9 @@ fn secure_headers() -> middleware::DefaultHeaders {
 fn wrong_body(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
     use actix_web::error::JsonPayloadError as Wrong;
     match error {
-        Wrong::ContentType => Failure::invalid("the body is JSON, and `Content-Type` must say so: application/json").into(),
+        Wrong::ContentType => {
+            Failure::invalid("the body is JSON, and `Content-Type` must say so: application/json").into()
+        }
         Wrong::Overflow { .. } | Wrong::OverflowKnownLength { .. } => {
             Failure::too_large(format!("a body may have {MAX_BODY_BYTES} bytes")).into()
         }

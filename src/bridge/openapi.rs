@@ -121,8 +121,18 @@ fn error() -> Value {
 }
 
 /// Bodies that are not part of the contract's types.
-fn bodies() -> [(&'static str, Value); 1] {
-    [(
+fn bodies() -> [(&'static str, Value); 4] {
+    let texts = |names: &[&str], needed: &[&str]| {
+        let properties: Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
+        json!({ "type": "object", "properties": properties, "required": needed })
+    };
+    let mut token = texts(&["name", "expires_at"], &["name"]);
+    token["properties"]["scopes"] = json!({ "type": "array", "items": { "type": "string" },
+        "description": "For these permissions only." });
+    let sign_in = texts(&["tenant", "user", "password"], &["tenant", "user", "password"]);
+    let password = texts(&["present", "password"], &["password"]);
+    [("sign-in", sign_in), ("password", password), ("token", token), (
         "ask",
         json!({
             "type": "object",

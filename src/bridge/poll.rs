@@ -8,7 +8,6 @@ use super::{
     socket,
 };
 use actix_web::web::{Json, Query};
-use futures::FutureExt;
 use kefu_events::bridge::{ClientFrame, Topic, View, default_topics};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -61,12 +60,12 @@ pub(super) async fn events(caller: Caller, asked: Query<Asked>) -> Result<Json<V
     'polled: loop {
         // Everything up to here is in the feed already.
         let position = up.hub.position().seq;
-        while let Some(happened) = feed.next().now_or_never() {
+        while let Some(happened) = feed.try_next() {
             if !take(happened, &feed, &mut frames, &mut last)? || frames.len() == MAX_FRAMES {
                 break 'polled;
             }
         }
-        if !feed.has_more() {
+        if !feed.is_reading() {
             last = last.max(position);
         }
         if !frames.is_empty() {
@@ -97,6 +96,7 @@ fn take(happened: Happened, feed: &Feed, frames: &mut Vec<Value>, last: &mut u64
 
 fn read_topics(text: &str) -> Result<BTreeSet<Topic>, Failure> {
     let read = |name: &str| serde_json::from_value::<Topic>(Value::String(name.trim().to_owned()));
-    let topics = text.split(',').map(|name| read(name).map_err(|_| Failure::invalid(format!("there is no topic {name:?}"))));
+    let topics =
+        text.split(',').map(|name| read(name).map_err(|_| Failure::invalid(format!("there is no topic {name:?}"))));
     topics.collect()
 }

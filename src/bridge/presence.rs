@@ -95,9 +95,8 @@ async fn clean(
         store.snapshots(tenant, AggregateKind::Agent, "", |key, snapshot| {
             // One that cannot be read is the store's concern.
             if let Ok(tracked) = serde_json::from_slice::<Tracked<agent::State>>(snapshot) {
-                let of_nobody = |connection: &&String| {
-                    connection.split_once('.').is_some_and(|(node, _)| !nodes.contains(node))
-                };
+                let of_nobody =
+                    |connection: &&String| connection.split_once('.').is_some_and(|(node, _)| !nodes.contains(node));
                 let connections = tracked.state.connections.iter().filter(of_nobody).cloned();
                 gone.extend(connections.map(|connection| (key.to_owned(), connection)));
             }

@@ -62,6 +62,20 @@ const COMMITS: &[(&str, &str)] = &[
 
 /// All of them.
 pub const ROUTES: &[Route] = &[
+    route!(post "POST", "/session", Door::Open, "Sign in: the answer sets the session's cookie", &[], Some("sign-in"),
+        api::session::sign_in),
+    route!(get "GET", "/session", Door::SignedIn, "Who one is, and what one may do", &[], None, api::session::who),
+    route!(delete "DELETE", "/session", Door::SignedIn, "Sign out", &[], None, api::session::sign_out),
+    route!(get "GET", "/users", Door::Has(Permission::ReadUser), "Users", &PAGE, None, api::users::list),
+    route!(get "GET", "/users/{key}", Door::SignedIn, "One user; oneself without any permission", &[], None,
+        api::users::one),
+    route!(post "POST", "/users/{key}/commands", Door::Command, "Create, rename, disable or enable a user, grant or revoke a role",
+        &[], Some("command-request"), api::users::command),
+    route!(post "POST", "/users/{key}/password", Door::Command, "Set a password: one's own with the present one", &[],
+        Some("password"), api::users::password),
+    route!(post "POST", "/users/{key}/tokens", Door::Command, "Make a token; its secret is shown once", &[], Some("token"),
+        api::users::issue),
+    route!(delete "DELETE", "/users/{key}/tokens/{token}", Door::Command, "Revoke a token", &[], None, api::users::revoke),
     route!(get "GET", "/openapi.json", Door::Open, "This interface, as OpenAPI 3.1", &[], None, api::described),
     route!(get "GET", "/socket", Door::SignedIn, "The WebSocket: see the schemas client-frame and server-frame", &[], None,
         socket::open),

@@ -12,7 +12,7 @@ use super::{
 use crate::access::{Permission, Principal};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
-use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, stream::FuturesUnordered};
 use kefu_events::{
     CommandResult, Refusal, Timestamp,
     bridge::{ClientFrame, ServerFrame},
@@ -134,7 +134,12 @@ fn queues(up: &Upstream, tenant: &str) -> Vec<String> {
 }
 
 /// What a client begins with.
-pub(super) async fn snapshot(up: &Arc<Upstream>, reach: &Reach, seq: u64, reason: &str) -> Result<ServerFrame, Failure> {
+pub(super) async fn snapshot(
+    up: &Arc<Upstream>,
+    reach: &Reach,
+    seq: u64,
+    reason: &str,
+) -> Result<ServerFrame, Failure> {
     up.projected(seq).await?;
     let principal = reach.principal.clone();
     let looks = reach.clone();
@@ -277,7 +282,7 @@ impl Socket {
     /// set of things, and the client has begun anew.
     async fn renewed(&mut self, seq: u64) -> Result<bool, Failure> {
         self.up.projected(seq).await?;
-        let principal = self.up.access.renew(&self.feed.reach().principal)?;
+        let principal = self.up.access.again(&self.feed.reach().principal)?;
         if self.feed.reach().is_of(&principal) {
             return Ok(false);
         }
@@ -300,10 +305,10 @@ impl Socket {
     async fn heartbeat(&mut self) -> Result<(), Ended> {
         let position = self.up.hub.position().seq;
         // What came before that position is in the feed already.
-        while let Some(happened) = self.feed.next().now_or_never() {
+        while let Some(happened) = self.feed.try_next() {
             self.happened(happened).await?;
         }
-        let seq = if self.feed.has_more() { self.last } else { position.max(self.last) };
+        let seq = if self.feed.is_reading() { self.last } else { position.max(self.last) };
         let at = Timestamp::from_millis(chrono::Utc::now().timestamp_millis());
         self.session.text(to_text(&ServerFrame::Heartbeat { seq, prev: self.last, at })).await?;
         self.last = seq;
@@ -312,7 +317,7 @@ impl Socket {
 
     /// Whether the credential is still good, and the agent still knows of this connection.
     async fn check(&mut self) -> Result<(), Ended> {
-        if let Err(error) = self.up.access.renew(&self.feed.reach().principal) {
+        if let Err(error) = self.up.access.again(&self.feed.reach().principal) {
             return self.fail(&error.into()).await;
         }
         if let Some(connection) = self.connection.clone()

@@ -14,9 +14,7 @@ use crate::{
 };
 use bytes::Bytes;
 use kefu_events::{
-    Actor, AggregateKind, CommandHeader, CommandResult, Timestamp,
-    envelope::Command,
-    query::QueryResponse,
+    Actor, AggregateKind, CommandHeader, CommandResult, Timestamp, envelope::Command, query::QueryResponse,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -155,7 +153,8 @@ impl Upstream {
             )));
         }
         let payload = Bytes::from(payload);
-        let command = Outgoing::Command { tenant: tenant.to_owned(), source, key: key.to_owned(), id: id.clone(), payload };
+        let command =
+            Outgoing::Command { tenant: tenant.to_owned(), source, key: key.to_owned(), id: id.clone(), payload };
         match self.journal.request_command(command, COMMAND_TIMEOUT).await? {
             Some(result) => serde_json::from_slice(&result).map_err(|error| Failure::internal(&error)),
             None => Err(Failure::unavailable(format!(

@@ -15,6 +15,7 @@ mod client;
 mod completions;
 mod config;
 mod contact;
+mod demo;
 mod diff;
 mod doctor;
 mod error;
@@ -116,6 +117,7 @@ impl Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     Send(send::Send),
     Chat(chat::Chat),
     Act(act::Act),
@@ -189,8 +191,10 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, CliError> {
     let Cli { global, command } = cli;
     let mut flags = global.flags();
-    if let Command::Serve(serve) = &command {
-        flags.extend(serve.flags());
+    match &command {
+        Command::Serve(serve) => flags.extend(serve.flags()),
+        Command::Demo(demo) => flags.extend(demo.flags()),
+        _ => {}
     }
     let env = |name: &str| std::env::var(name).ok();
     let out = Output::new(global.json);
@@ -203,7 +207,7 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Scheduler(args) => args.run(out).map(|()| Exit::Ok),
         command => {
             let layers = Layers::read(global.config.as_deref(), env, flags)?;
-            let serving = matches!(command, Command::Serve(_));
+            let serving = matches!(command, Command::Serve(_) | Command::Demo(_));
             let config = Config::from_layers(&layers)?;
             telemetry::init_logs(&telemetry::LogOptions {
                 level: config.log_level.clone().or_else(|| env("RUST_LOG")),
@@ -229,6 +233,7 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
 async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliError> {
     match command {
         Command::Serve(args) => args.run(session).await?,
+        Command::Demo(args) => args.run(session).await?,
         Command::Send(args) => args.run(session).await?,
         Command::Chat(args) => args.run(session).await?,
         Command::Act(args) => args.run(session).await?,

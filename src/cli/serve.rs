@@ -12,9 +12,9 @@ use super::{
     settings::set,
 };
 use crate::{
+    access::Access,
     answering::{Library, NO_MODEL},
     archive::Archive,
-    access::Access,
     bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
@@ -144,6 +144,15 @@ impl Serve {
     }
 
     pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        self.run_with(session, async |_, _| std::future::pending().await).await
+    }
+
+    /// The same, with something beside it: it gets a client, and the address of HTTP. When it fails, all ends.
+    pub(super) async fn run_with(
+        self,
+        session: &mut Session,
+        beside: impl AsyncFnOnce(Arc<Client>, String) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
         let config = session.config()?;
         let mut signals = Signals::new()?;
         let engine = tokio::select! {
@@ -154,8 +163,10 @@ impl Serve {
             }
         };
         engine.announce(session, &config)?;
+        let client = Client { journal: engine.journal.clone(), run: None, config: config.clone() };
         let ended = tokio::select! {
             error = engine.fails() => Err(error),
+            Err(error) = beside(Arc::new(client), engine.bridge.url()) => Err(error),
             () = signals.next() => Ok(()),
         };
         if ended.is_ok() {

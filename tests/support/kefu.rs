@@ -161,6 +161,16 @@ impl Kefu {
         Some(answer)
     }
 
+    /// Where its HTTP is.
+    pub fn http_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
+    /// Where its WebSocket is.
+    pub fn socket_url(&self) -> String {
+        format!("ws://127.0.0.1:{}/api/v1/socket", self.http)
+    }
+
     /// How the process ended, if it did.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().expect("a child's status")

@@ -84,7 +84,11 @@ pub(in crate::bridge) struct WhyNot {
     agent: Option<String>,
 }
 
-pub(in crate::bridge) async fn why(caller: Caller, key: Path<String>, asked: Query<WhyNot>) -> Result<Json<Value>, Failure> {
+pub(in crate::bridge) async fn why(
+    caller: Caller,
+    key: Path<String>,
+    asked: Query<WhyNot>,
+) -> Result<Json<Value>, Failure> {
     commands::conversation(&caller.up, &caller.who, Permission::ReadConversation, &key).await?;
     caller.up.access.check(&caller.who, Permission::ReadAgent, &Resource::Tenant)?;
     let commits = caller.up.commits(&caller.who.tenant, AggregateKind::Conversation, &key, 0).await?;

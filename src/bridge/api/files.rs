@@ -39,7 +39,9 @@ pub(in crate::bridge) async fn upload(
     caller.up.access.check(&caller.who, Permission::WriteFile, &Resource::Tenant)?;
     let name = named.into_inner().name;
     if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-        return Err(Failure::invalid(format!("a file's name has 1 to {MAX_NAME_CHARS} characters, and no line breaks")));
+        return Err(Failure::invalid(format!(
+            "a file's name has 1 to {MAX_NAME_CHARS} characters, and no line breaks"
+        )));
     }
     if bytes.is_empty() {
         return Err(Failure::invalid("the file is empty: its bytes are the body"));

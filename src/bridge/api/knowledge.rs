@@ -63,8 +63,7 @@ pub(in crate::bridge) async fn ask(caller: Caller, asked: Json<Value>) -> Result
 pub(in crate::bridge) async fn search(caller: Caller, asked: Asked) -> Result<Json<Value>, Failure> {
     let Caller { who, up } = caller;
     up.access.check(&who, Permission::SearchMessages, &Resource::Tenant)?;
-    let known =
-        ["text", "conversation", "channel", "author", "agent", "from", "to", "by_relevance", "notes", "limit"];
+    let known = ["text", "conversation", "channel", "author", "agent", "from", "to", "by_relevance", "notes", "limit"];
     let mut wanted = parameters(asked.into_inner(), &known, &["by_relevance", "notes"])?;
     let limit = wanted["limit"].as_u64().map_or(HITS, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if limit == 0 || limit > MAX_HITS {

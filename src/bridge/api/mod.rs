@@ -4,7 +4,9 @@ pub(super) mod conversations;
 pub(super) mod directory;
 pub(super) mod files;
 pub(super) mod knowledge;
+pub(super) mod session;
 pub(super) mod settings;
+pub(super) mod users;
 
 use super::{
     answer::Failure,
@@ -44,7 +46,12 @@ pub(super) async fn nothing(request: HttpRequest) -> Result<HttpResponse, Failur
 }
 
 /// Carries a command out and answers with its result: 200, or 409 where it was refused.
-async fn carry_out(caller: &Caller, kind: AggregateKind, key: String, asked: CommandRequest) -> Result<HttpResponse, Failure> {
+async fn carry_out(
+    caller: &Caller,
+    kind: AggregateKind,
+    key: String,
+    asked: CommandRequest,
+) -> Result<HttpResponse, Failure> {
     let CommandRequest { id, expected_version, command } = asked;
     let wanted = Wanted { kind, key, id, expected_version, command };
     let outcome = commands::carry_out(&caller.up, &caller.who, wanted).await?;

@@ -43,6 +43,12 @@ impl Audience {
         self.tenants.values().map(|clients| clients.boxes.len()).sum()
     }
 
+    /// Whether nothing is left of anybody.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
     pub fn join(&mut self, hub: Hub, reach: &Reach) -> Mailbox {
         self.made += 1;
         let client = self.made;
@@ -71,7 +77,8 @@ impl Audience {
         let found = Reach::interests_of(seen).filter_map(|interest| clients.by_interest.get(&interest));
         let told: BTreeSet<u64> = found.flatten().copied().collect();
         for client in told {
-            let behind = clients.boxes.get(&client).is_some_and(|(sender, _)| sender.try_send(Arc::clone(seen)).is_err());
+            let behind =
+                clients.boxes.get(&client).is_some_and(|(sender, _)| sender.try_send(Arc::clone(seen)).is_err());
             if behind {
                 // Its mailbox ends; the client learns why when it has read what is in it.
                 clients.leave(client);

@@ -5,6 +5,7 @@ use crate::journal::{Journal, JournalError, Recorded};
 use futures::{StreamExt, stream::BoxStream};
 use kefu_events::bridge::LastCommit;
 use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::mpsc::error::TryRecvError;
 
 /// Commits of all tenants that are read from the log for one client that comes back, at most. Who missed more begins anew, which
 /// is quicker.
@@ -128,21 +129,43 @@ impl Feed {
                 },
             };
             let Some(seen) = seen else { return Happened::Cut };
-            if self.reach.is_changed_by(&seen) {
-                return Happened::RightsChanged(seen);
-            }
-            if self.reach.sees(&seen) {
-                return Happened::Seen(seen);
+            if let Some(happened) = self.judged(seen) {
+                return happened;
             }
         }
     }
 
-    /// Whether something is there that was not handed out yet.
-    pub fn has_more(&self) -> bool {
-        match &self.missed {
-            Missed::Kept(kept) => !kept.is_empty() || !self.mailbox.commits.is_empty(),
-            Missed::Log(_) => true,
+    /// What has happened already, if anything has that is not still to be read from the log. Unlike a poll of
+    /// [`next`](Self::next), it never says that there is nothing because this task has had its turn.
+    pub fn try_next(&mut self) -> Option<Happened> {
+        loop {
+            let seen = match &mut self.missed {
+                Missed::Log(_) => return None,
+                Missed::Kept(kept) => match kept.pop_front() {
+                    Some(seen) => seen,
+                    None => match self.mailbox.commits.try_recv() {
+                        Ok(seen) => seen,
+                        Err(TryRecvError::Empty) => return None,
+                        Err(TryRecvError::Disconnected) => return Some(Happened::Cut),
+                    },
+                },
+            };
+            if let Some(happened) = self.judged(seen) {
+                return Some(happened);
+            }
         }
+    }
+
+    fn judged(&self, seen: Arc<Seen>) -> Option<Happened> {
+        if self.reach.is_changed_by(&seen) {
+            return Some(Happened::RightsChanged(seen));
+        }
+        self.reach.sees(&seen).then(|| Happened::Seen(seen))
+    }
+
+    /// Whether what was missed is still being read from the log.
+    pub fn is_reading(&self) -> bool {
+        matches!(self.missed, Missed::Log(_))
     }
 }
 

@@ -11,6 +11,8 @@ mod audience;
 mod feed;
 mod reach;
 mod seen;
+#[cfg(test)]
+mod tests;
 
 pub(super) use feed::{Feed, Happened, Place, Start};
 pub(super) use reach::Reach;

@@ -88,7 +88,9 @@ impl Reach {
             (Topic::Entries, AggregateKind::Faq),
             (Topic::Settings, AggregateKind::Settings),
         ];
-        interests.extend(wants.iter().filter(|(topic, _)| self.topics.contains(topic)).map(|(_, kind)| Interest::All(*kind)));
+        interests.extend(
+            wants.iter().filter(|(topic, _)| self.topics.contains(topic)).map(|(_, kind)| Interest::All(*kind)),
+        );
         interests
     }
 
@@ -135,7 +137,8 @@ impl Reach {
         if let Some(thread) = &self.thread {
             return seen.kind == AggregateKind::Conversation && seen.key == *thread;
         }
-        let may = |permission, resource: &Resource<'_>| self.access.check(&self.principal, permission, resource).is_ok();
+        let may =
+            |permission, resource: &Resource<'_>| self.access.check(&self.principal, permission, resource).is_ok();
         let wants = |topic| self.topics.contains(&topic);
         match seen.kind {
             AggregateKind::Conversation => {
