@@ -21,7 +21,7 @@ async function scenario() {
     await refused.getByLabel('User', { exact: true }).fill(environment.agentA.user);
     await refused.getByLabel('Password').fill('not the password');
     await refused.getByRole('button', { name: 'Sign in' }).click();
-    await refused.getByText('do not fit together').waitFor();
+    await refused.getByText('Not signed in').waitFor();
     await refused.context().close();
   });
 

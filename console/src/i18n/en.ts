@@ -1,6 +1,18 @@
 // English. Every other language has the same keys; `tsc` and a test see to it.
 
 export const en = {
+  account: 'Account',
+  'account.password': 'Change the password',
+  'account.present': 'Present password',
+  'account.tokens': 'Tokens for programs',
+  'account.noTokens': 'None.',
+  'account.tokenName': 'What it is for',
+  'account.days': 'Days that it is good for',
+  'account.issue': 'Make a token',
+  'account.revoke': 'Revoke {name}',
+  'account.until': 'until {at}',
+  'account.secret': 'Copy it now; it is shown only once:',
+  'account.sessions': 'Where you are signed in',
   agent: 'Agent',
   agents: 'Agents',
   back: 'Back',
@@ -50,8 +62,7 @@ export const en = {
   'signIn.password': 'Password',
   'signIn.do': 'Sign in',
   'signIn.busy': 'Signing in…',
-  'signIn.wrong': 'Tenant, user and password do not fit together.',
-  'signIn.slow': 'Too many attempts. {message}',
+  'signIn.failed': 'Not signed in: {message}.',
   'signIn.offline': 'The server cannot be reached.',
 
   'nav.inbox': 'Inbox',

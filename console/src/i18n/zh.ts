@@ -3,6 +3,18 @@
 import type { Dictionary } from '.';
 
 export const zh: Dictionary = {
+  account: '账号',
+  'account.password': '修改密码',
+  'account.present': '当前密码',
+  'account.tokens': '程序令牌',
+  'account.noTokens': '没有令牌。',
+  'account.tokenName': '用途',
+  'account.days': '有效天数',
+  'account.issue': '生成令牌',
+  'account.revoke': '撤销 {name}',
+  'account.until': '有效期至 {at}',
+  'account.secret': '请立即复制，只显示一次：',
+  'account.sessions': '已登录的地方',
   agent: '客服',
   agents: '客服',
   back: '返回',
@@ -52,8 +64,7 @@ export const zh: Dictionary = {
   'signIn.password': '密码',
   'signIn.do': '登录',
   'signIn.busy': '正在登录…',
-  'signIn.wrong': '租户、用户名或密码不正确。',
-  'signIn.slow': '尝试次数过多。{message}',
+  'signIn.failed': '登录失败：{message}。',
   'signIn.offline': '无法连接服务器。',
 
   'nav.inbox': '收件箱',

@@ -11,9 +11,7 @@ import { Field } from '../ui/parts';
 function reason(error: unknown): string {
   if (!(error instanceof ApiError)) return String(error);
   if (error.status === 0) return t('signIn.offline');
-  if (error.status === 401) return t('signIn.wrong');
-  if (error.status === 429) return t('signIn.slow', { message: error.message });
-  return error.message;
+  return t('signIn.failed', { message: error.message });
 }
 
 export function SignIn() {

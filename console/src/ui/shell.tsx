@@ -10,7 +10,7 @@ import { actAsAgent, linkState } from '../state/link';
 import { allowAlerts, askForNotifications } from '../state/offers';
 import { own, slotsInUse, status } from '../state/people';
 import { language, sound, theme } from '../state/prefs';
-import { href, page, route } from '../state/route';
+import { go, href, page, route } from '../state/route';
 import { can, me, myKey, signOut } from '../state/session';
 import { Icon, type IconName } from './icons';
 import { paletteOpen } from './palette';
@@ -153,6 +153,15 @@ function UserMenu() {
             }}
           >
             {t('notifications.allow')}
+          </button>
+          <button
+            type="button"
+            onClick={() => {
+              setOpen(false);
+              go('account');
+            }}
+          >
+            {t('account')}
           </button>
           <button type="button" onClick={() => signOut()}>
             {t('signOut')}
