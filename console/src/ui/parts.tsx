@@ -1,0 +1,92 @@
+// Small parts that many pages use.
+
+import type { ComponentChildren } from 'preact';
+import { ago, dateTime, duration, t, tv } from '../i18n';
+import { coarseNow, now } from '../state/clock';
+import { dismiss, toasts } from '../state/toasts';
+import { Icon } from './icons';
+
+export function Ago({ at, class: className }: { at: string; class?: string }) {
+  return (
+    <time dateTime={at} title={dateTime(at)} class={className}>
+      {ago(at, coarseNow.value)}
+    </time>
+  );
+}
+
+/** Counts up from a moment. */
+export function Since({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={dateTime(at)} class="figure">
+      {duration((now.value - Date.parse(at)) / 1000)}
+    </time>
+  );
+}
+
+/** Counts down to a moment. */
+export function Until({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={dateTime(at)} class="figure">
+      {duration((Date.parse(at) - now.value) / 1000)}
+    </time>
+  );
+}
+
+export function PhaseBadge({ phase, snoozed, held }: { phase: string; snoozed?: boolean; held?: boolean }) {
+  const shown = snoozed ? 'snoozed' : held ? 'held' : phase;
+  return <span class={`badge phase-${shown}`}>{tv('phase', shown)}</span>;
+}
+
+export function Empty({ children }: { children: ComponentChildren }) {
+  return <p class="empty">{children}</p>;
+}
+
+export function Field({
+  label,
+  hint,
+  children,
+}: {
+  label: string;
+  hint?: string;
+  children: ComponentChildren;
+}) {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is handed in as the child.
+    <label class="field">
+      <span class="field-label">{label}</span>
+      {children}
+      {hint && <span class="hint">{hint}</span>}
+    </label>
+  );
+}
+
+export function Toasts() {
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts.value.map((toast) => (
+        <div key={toast.id} class={`toast ${toast.tone}`}>
+          <span>{toast.text}</span>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={t('dismiss')}
+            onClick={() => dismiss(toast.id)}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** A person's first letters, on a colour that stays theirs. */
+export function Initials({ name }: { name: string }) {
+  const letters = Array.from(name.trim() || '?');
+  const hue = letters.reduce((sum, letter) => sum + (letter.codePointAt(0) ?? 0), 0) % 6;
+  return (
+    <span class={`initials hue-${hue}`} aria-hidden="true">
+      {letters[0]?.toUpperCase()}
+    </span>
+  );
+}
