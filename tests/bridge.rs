@@ -31,7 +31,9 @@ impl World {
 
     /// A user with a role, and a token.
     fn user(&self, tenant: &str, user: &str, role: &str) -> String {
-        self.kefu.run(&["user", "add", user, "--tenant", tenant, "--name", &format!("{MARK} {user}"), "--role", role]);
+        let role = format!("{role}=all");
+        let name = format!("{MARK} {user}");
+        self.kefu.run(&["user", "add", user, "--tenant", tenant, "--name", &name, "--role", &role, "--no-password"]);
         let token = self.kefu.run(&["user", "token", "add", user, "--tenant", tenant, "--name", "test"]);
         token["token"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()
     }
@@ -186,7 +188,7 @@ async fn every_role_gets_past_the_doors_that_its_permissions_open_and_no_others_
 async fn pages_of_others_stolen_and_ended_credentials_and_paths_out_of_the_store_get_nowhere() {
     let world = World::start().await;
     let token = world.user("demo", "ada", "administrator");
-    world.kefu.run(&["user", "add", "ann", "--role", "agent"]);
+    world.kefu.run(&["user", "add", "ann", "--role", "agent", "--no-password"]);
     let ann = world.kefu.run(&["user", "token", "add", "ann", "--name", "short", "--expires", "1s"]);
     let short = ann["token"].as_str().unwrap().to_owned();
 

@@ -140,6 +140,9 @@ async fn set_up(client: &Client, passwords: &BTreeMap<String, String>) -> Result
         let capacity = AgentCommand::SetCapacity { v: V, slots: 4, weights: None };
         ask(client, AggregateKind::Agent, person.id, operator(), capacity).await?;
         if person.played {
+            // The scheduler offers nothing to somebody who is not there.
+            let presence = AgentCommand::SetPresence { v: V, online: true, connection: Some("demo".to_owned()) };
+            ask(client, AggregateKind::Agent, person.id, Actor::new(ActorKind::Agent, person.id), presence).await?;
             let status = AgentCommand::SetStatus { v: V, status: RoutingStatus::Available, reason: None };
             ask(client, AggregateKind::Agent, person.id, Actor::new(ActorKind::Agent, person.id), status).await?;
         }
