@@ -358,3 +358,75 @@ async fn a_tenant_keeps_an_administrator() {
     assert_eq!(office.asks("demo", "user", "bob", revoke).await.refusal.unwrap().code, "last_administrator");
     office.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_user_is_made_once_by_whoever_has_the_code() {
+    let office = Office::open().await;
+    let access = &office.access;
+    assert_eq!(access.setup_code("demo"), None, "there are users");
+    assert_eq!(access.setup_code("nowhere"), None, "there is no such tenant");
+    office.does("fresh", "settings", "tenant", json!({"type": "set", "value": demo_settings()})).await;
+    let outdated = access.setup_code("fresh").unwrap();
+    let code = access.setup_code("fresh").unwrap();
+    let set_up =
+        async |code: &str, user: &str, password: &str| access.set_up(code, user, "Ada", password, "127.0.0.1").await;
+    let refused = |error: AccountError| match error {
+        AccountError::Refused(refusal) => refusal.code,
+        other => other.to_string(),
+    };
+    for wrong in [&outdated, "", "kefu_f_0"] {
+        assert_eq!(refused(set_up(wrong, "ada", PASSWORD).await.unwrap_err()), "wrong_code");
+    }
+    assert!(matches!(set_up(&code, "ada", "short").await.unwrap_err(), AccountError::Password(_)));
+    assert_eq!(refused(set_up(&code, "a b", PASSWORD).await.unwrap_err()), "invalid");
+    // A mistake does not use the code up; two at once do not both succeed.
+    let (one, other) = tokio::join!(set_up(&code, "ada", PASSWORD), set_up(&code, "eve", PASSWORD));
+    let (signed_in, late) = if one.is_ok() { (one.unwrap(), other) } else { (other.unwrap(), one) };
+    assert_eq!(refused(late.unwrap_err()), "wrong_code");
+    assert!(signed_in.principal.has(Role::Administrator) && signed_in.principal.tenant == "fresh");
+    assert!(access.authenticate(&signed_in.secret).is_ok());
+    assert_eq!(refused(set_up(&code, "eve", PASSWORD).await.unwrap_err()), "wrong_code");
+    assert_eq!(access.setup_code("fresh"), None);
+    let tokens = [&outdated, &code].map(|code| access.authenticate(code));
+    assert_eq!(tokens, [Err(AuthError::Unknown), Err(AuthError::Unknown)], "a code is no session");
+    office.close().await;
+}
+
+/// Not a test of speed: prints what it measures, for whoever asks.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints figures: cargo test --release --test access -- --ignored --nocapture"]
+async fn figures() {
+    use std::time::Instant;
+    let office = Office::open().await;
+    let began = Instant::now();
+    let (secret, ann) = office.signed_in("demo", "ann").await;
+    println!("sign_in: {:?}", began.elapsed());
+    let began = Instant::now();
+    password::verify(Some(&password::hash("ann", PASSWORD).unwrap()), PASSWORD);
+    println!("argon2id, two of them: {:?}", began.elapsed());
+    let each = |what: &str, count: u32, mut run: Box<dyn FnMut(u32) + '_>| {
+        let began = Instant::now();
+        (0..count).for_each(&mut *run);
+        println!("{what}: {:?} each", began.elapsed() / count);
+    };
+    each("authenticate", 100_000, Box::new(|_| drop(office.access.authenticate(&secret).unwrap())));
+    each("again", 100_000, Box::new(|_| drop(office.access.again(&ann).unwrap())));
+    let (queue, agents) = (["support".to_owned()], ["bob".to_owned()]);
+    let on = conversation(&queue, &agents);
+    each(
+        "check, decided before",
+        100_000,
+        Box::new(|_| drop(office.access.check(&ann, Permission::ReadConversation, &on))),
+    );
+    each(
+        "check, anew",
+        2_000,
+        Box::new(|n| {
+            let queues = [format!("q{n}")];
+            drop(office.access.check(&ann, Permission::ReadConversation, &conversation(&queues, &agents)));
+        }),
+    );
+    let mut checker = office.access.checker(ann.clone());
+    each("checker, decided before", 1_000_000, Box::new(|_| drop(checker.check(Permission::ReadConversation, &on))));
+    office.close().await;
+}

@@ -214,6 +214,8 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
         let subject = subjects.events(tenant, "conversation", &format!("k{n}"));
         journal.append(&subject, 0, Bytes::from(tenant)).await.unwrap();
     }
+    journal.append(&subjects.events("demo", "user", "ann"), 0, Bytes::from("a password's hash")).await.unwrap();
+    journal.append(&subjects.events("demo", "agent", "ann"), 0, Bytes::from("demo")).await.unwrap();
     let secret = credentials.add_analyst("bob", Some("demo"), &subjects).unwrap();
     let secret = account(&server, &journal, secret).await;
     let answers = journal.serve_queries(|tenant, _, _| async move { Bytes::from(tenant) }).await.unwrap();
@@ -223,7 +225,7 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
     // What it can do: read its tenant's events from any point, ask queries.
     let context = jetstream::new(analyst.client.clone());
     let mut events = pull_from(&analyst.client, &secret).await;
-    for expected in [1, 3] {
+    for expected in [1, 3, 5] {
         let event = soon(events.next()).await.unwrap().unwrap();
         assert_eq!((event.info().unwrap().stream_sequence, &event.payload[..]), (expected, &b"demo"[..]));
         event.double_ack().await.unwrap();
@@ -248,11 +250,12 @@ async fn an_analyst_reads_one_tenant_and_changes_nothing() {
     }
     analyst.cannot_publish("kefu.in.demo.web.k").await;
     analyst.cannot_publish("kefu.query.other.show").await;
+    analyst.cannot_publish("$JS.API.DIRECT.GET.KEFU_EVENTS.kefu.events.demo.user.ann").await;
     // These name what they want in the body, where no permission sees it.
     analyst.cannot_publish("$JS.API.DIRECT.GET.KEFU_EVENTS").await;
     analyst.cannot_publish("$JS.API.STREAM.INFO.KEFU_EVENTS").await;
     analyst.cannot_publish("$JS.API.CONSUMER.RESET.KEFU_EVENTS.analyst=ann").await;
-    assert_eq!(journal.position().await.unwrap().last, 3);
+    assert_eq!(journal.position().await.unwrap().last, 5);
     serving.abort();
     server.server.stop().await;
 }

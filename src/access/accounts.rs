@@ -144,7 +144,7 @@ impl Default for Desk {
 
 impl Desk {
     /// Runs what takes a core for a while where that may be, some at a time.
-    async fn hash<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    pub(super) async fn hash<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
         struct Leaves<'a>(&'a AtomicUsize);
         impl Drop for Leaves<'_> {
             fn drop(&mut self) {
@@ -358,7 +358,7 @@ impl Access {
     }
 
     /// Sends a command to a user, and waits until this node has seen what it led to.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         tenant: &str,
         user: &str,
@@ -405,7 +405,7 @@ fn new_id() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
-fn kefu() -> Actor {
+pub(super) fn kefu() -> Actor {
     Actor::new(ActorKind::System, "access")
 }
 

@@ -8,7 +8,7 @@
 //! - [`principal`]: who has shown what;
 //! - `known`: users and agents in memory, until something happens to them;
 //! - `decisions`: what was decided by [`policy`](crate::policy), so that it need not be decided again;
-//! - `accounts`: signs in and out, makes tokens, changes users;
+//! - `accounts`: signs in and out, makes tokens, changes users; `setup`: the first user;
 //! - [`password`], [`secret`], `throttle`: hashes, secrets, and who has to wait.
 
 mod accounts;
@@ -17,6 +17,7 @@ mod known;
 pub mod password;
 pub mod principal;
 pub mod secret;
+mod setup;
 mod throttle;
 pub mod user;
 
@@ -61,6 +62,8 @@ struct Inner {
     admitted: Mutex<HashMap<String, Principal>>,
     decisions: decisions::Decisions,
     accounts: accounts::Desk,
+    /// Tenants without users, by the hash of the code that makes the first one.
+    setup: Mutex<HashMap<String, String>>,
 }
 
 /// What knows users, and asks for changes.

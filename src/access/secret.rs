@@ -15,6 +15,9 @@ pub const SESSION_PREFIX: &str = "kefu_s_";
 /// What a token's secret begins with.
 pub const TOKEN_PREFIX: &str = "kefu_t_";
 
+/// What a code begins with that makes a tenant's first user.
+pub const SETUP_PREFIX: &str = "kefu_f_";
+
 /// The system gives no random numbers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the system gives no random numbers: {0}")]

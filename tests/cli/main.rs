@@ -13,3 +13,4 @@ mod rules;
 mod serving;
 mod settings;
 mod usage;
+mod user;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::journal::{
     JournalError, Outgoing, RejectedRecord,
-    credentials::{AccountKind, analyst_consumer, outbox_consumer},
+    credentials::{AccountKind, analyst_consumer, analyst_subjects, outbox_consumer},
     streams::EMPTY,
     subjects::token,
 };
@@ -186,7 +186,7 @@ impl NatsJournal {
     /// Makes the durable consumer through which an adapter reads its replies, or an analyst the log, if it is not there
     /// yet; its name. The engine makes it because they may not: who may create consumers can aim one at any subject.
     pub async fn ensure_consumer_of(&self, user: &str, kind: &AccountKind) -> Result<Option<String>, JournalError> {
-        let Some((stream, name, filter_subject)) = self.consumer_of(user, kind)? else {
+        let Some((stream, name, filter_subjects)) = self.consumer_of(user, kind)? else {
             return Ok(None);
         };
         let config = pull::Config {
@@ -196,7 +196,7 @@ impl NatsJournal {
             ack_policy: AckPolicy::Explicit,
             ack_wait: CLIENT_ACK_WAIT,
             max_ack_pending: CLIENT_PENDING,
-            filter_subject,
+            filter_subjects,
             ..Default::default()
         };
         connect::connected(&self.inner.client)?;
@@ -227,21 +227,25 @@ impl NatsJournal {
         }
     }
 
-    /// Stream, name and filter of an account's consumer.
-    fn consumer_of(&self, user: &str, kind: &AccountKind) -> Result<Option<(String, String, String)>, JournalError> {
+    /// Stream, name and filters of an account's consumer.
+    fn consumer_of(
+        &self,
+        user: &str,
+        kind: &AccountKind,
+    ) -> Result<Option<(String, String, Vec<String>)>, JournalError> {
         let subjects = &self.inner.subjects;
         Ok(match kind {
             AccountKind::Engine => None,
             AccountKind::Channel { tenant, channel } => {
                 check(tenant, channel)?;
                 let filter = subjects.outbound_of_channel(tenant, channel);
-                Some((subjects.outbox_stream(), outbox_consumer(tenant, channel), filter))
+                Some((subjects.outbox_stream(), outbox_consumer(tenant, channel), vec![filter]))
             }
             AccountKind::Analyst { tenant } => {
                 let tenant = tenant.as_deref();
                 check(tenant.unwrap_or("any"), "any")?;
-                let filter = subjects.events_of_tenant(tenant.unwrap_or("*"));
-                Some((subjects.events_stream(), analyst_consumer(user), filter))
+                let filters = analyst_subjects(subjects, tenant);
+                Some((subjects.events_stream(), analyst_consumer(user), filters))
             }
         })
     }
