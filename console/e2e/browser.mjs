@@ -24,6 +24,7 @@ const ARGUMENTS = [
 export const troubles = [];
 
 let browser;
+const pages = [];
 
 export async function startBrowser() {
   browser = await chromium.launch({ executablePath: environment.chromium, args: ARGUMENTS });
@@ -48,6 +49,7 @@ export async function newPage(
   }, language);
   const page = await context.newPage();
   page.setDefaultTimeout(environment.patienceMs);
+  pages.push({ page, who });
   if (strict) watch(page, who);
   return page;
 }
@@ -87,6 +89,19 @@ export async function signIn(page, { user, password }) {
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('navigation', { name: 'Lists' }).waitFor();
+}
+
+/** What every page shows now: where something failed, that says most. */
+export async function showAll() {
+  for (const { page, who } of pages) {
+    if (page.isClosed()) continue;
+    await screenshot(page, `failed-${who}`).catch(() => {});
+    const toasts = await page
+      .locator('.toast')
+      .allTextContents()
+      .catch(() => []);
+    console.error(`${who} at ${page.url()}${toasts.length > 0 ? `, told: ${toasts.join(' | ')}` : ''}`);
+  }
 }
 
 export async function go(page, hash) {

@@ -1,6 +1,6 @@
 // The console in a real browser, against a running kefu. The exit code says whether all of it held.
 
-import { newPage, screenshot, signIn, startBrowser, stopBrowser, troubles } from './browser.mjs';
+import { newPage, screenshot, showAll, signIn, startBrowser, stopBrowser, troubles } from './browser.mjs';
 import { claim, currentStep, elapsed, equal, step } from './check.mjs';
 import { Customer } from './customer.mjs';
 import { environment } from './environment.mjs';
@@ -109,6 +109,7 @@ try {
 } catch (error) {
   failed = true;
   console.error(`FAILED at "${currentStep()}": ${error.stack ?? error}`);
+  await showAll();
   if (troubles.length > 0) console.error(`troubles:\n  ${troubles.join('\n  ')}`);
 } finally {
   await stopBrowser();

@@ -146,6 +146,7 @@ export const en = {
   'offer.title': 'A customer for you',
   'offer.left': 'time left',
   'offer.taken': '{agent} has it already.',
+  takenFromYou: '{agent} took over your conversation with {customer}.',
   'offer.announce': 'Open offers for you: {n}',
   'offer.notification': 'A customer waits for you',
   'offer.open': 'Offered to {agent}',
@@ -349,6 +350,7 @@ export const en = {
   'wall.waitingNow': 'Waiting now',
   'wall.noAgents': 'There are no agents yet.',
 
+  'knowledge.entry': 'Entry',
   'knowledge.title': 'Knowledge base',
   'knowledge.new': 'New entry',
   'knowledge.id': 'Id',

@@ -148,6 +148,7 @@ export const zh: Dictionary = {
   'offer.title': '有客户等您接待',
   'offer.left': '剩余时间',
   'offer.taken': '{agent} 已经接受了。',
+  takenFromYou: '{agent} 接管了您与 {customer} 的会话。',
   'offer.announce': '待您接受的会话：{n}',
   'offer.notification': '有客户等您接待',
   'offer.open': '已分配给 {agent}，待接受',
@@ -351,6 +352,7 @@ export const zh: Dictionary = {
   'wall.waitingNow': '正在等待',
   'wall.noAgents': '还没有客服。',
 
+  'knowledge.entry': '条目',
   'knowledge.title': '知识库',
   'knowledge.new': '新条目',
   'knowledge.id': '编号',

@@ -80,7 +80,7 @@ export function Knowledge() {
           ))}
         </ul>
       </section>
-      <section class="split-body" aria-label={t('knowledge.question')}>
+      <section class="split-body" aria-label={t('knowledge.entry')}>
         {open ? <EntryForm key={open} id={open} onChange={load} /> : <Empty>{t('knowledge.choose')}</Empty>}
       </section>
     </main>

@@ -4,7 +4,7 @@
 import { signal } from '@preact/signals';
 import * as http from '../api/http';
 import { type LinkState, Socket, webSocketTo } from '../api/socket';
-import type { CommandResult, Fields } from '../api/types';
+import type { CommandResult, Commit, Fields } from '../api/types';
 import { t } from '../i18n';
 import { isHarmless, takenBy } from '../model/stale';
 import { learnServerTime } from './clock';
@@ -61,6 +61,7 @@ const socket = new Socket(
     onCommit: (commit, seq) => {
       try {
         if (commit.aggregate === 'conversation') {
+          tellIfTaken(commit);
           inbox.takeCommit(commit);
           takeIntoThread(commit, seq);
           if (commit.actor.kind === 'customer') setTyping(commit.key, 'customer', false);
@@ -92,6 +93,15 @@ const socket = new Socket(
     topics: () => (can('agent.manage') ? ['conversations', 'agents'] : ['conversations']),
   },
 );
+
+/** Whoever loses a conversation to a supervisor is told by whom. */
+function tellIfTaken(commit: Commit): void {
+  const taken = commit.events.find((event) => event.type === 'taken_over' && event.from === myKey());
+  if (!taken) return;
+  const row = inbox.newest(commit.key);
+  const customer = row?.sender?.name || row?.sender?.id || commit.key;
+  tell(t('takenFromYou', { agent: nameOf(String(taken.agent)), customer }), 'bad');
+}
 
 async function checkSession(): Promise<void> {
   try {

@@ -1,6 +1,7 @@
 // Small parts that many pages use.
 
-import type { ComponentChildren } from 'preact';
+import { type ComponentChildren, cloneElement, type VNode } from 'preact';
+import { useId } from 'preact/hooks';
 import { ago, dateTime, duration, t, tv } from '../i18n';
 import { coarseNow, now } from '../state/clock';
 import { dismiss, toasts } from '../state/toasts';
@@ -41,22 +42,22 @@ export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
 }
 
-export function Field({
-  label,
-  hint,
-  children,
-}: {
-  label: string;
-  hint?: string;
-  children: ComponentChildren;
-}) {
+/** A control with its name, and a hint that is read after it. */
+export function Field({ label, hint, children }: { label: string; hint?: string; children: VNode }) {
+  const id = useId();
   return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the control is handed in as the child.
-    <label class="field">
-      <span class="field-label">{label}</span>
-      {children}
-      {hint && <span class="hint">{hint}</span>}
-    </label>
+    <div class="field">
+      {/* biome-ignore lint/a11y/noLabelWithoutControl: the control is handed in as the child. */}
+      <label>
+        <span class="field-label">{label}</span>
+        {hint ? cloneElement(children, { 'aria-describedby': id }) : children}
+      </label>
+      {hint && (
+        <span class="hint" id={id}>
+          {hint}
+        </span>
+      )}
+    </div>
   );
 }
 
