@@ -16,8 +16,10 @@ use crate::{
     },
     store::{StaffEntry, WaitingEntry},
 };
-use kefu_events::agent::{Practice, ReservationKind};
-use serde_json::Value;
+use kefu_events::{
+    Json,
+    agent::{Practice, ReservationKind},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use views::{Performances, agent_view, at_work, waiting_view, weight_of};
 
@@ -67,7 +69,7 @@ pub struct Order {
     /// What for.
     pub kind: ReservationKind,
     /// Why: see [`Decision`](crate::scheduler::Decision).
-    pub decision: Value,
+    pub decision: Json,
     /// Of which skills it is a case.
     pub practice: Option<Practice>,
 }
@@ -393,8 +395,7 @@ impl Leader {
                 session: matched.session,
                 weight,
                 kind,
-                // Cannot fail: no map in it has keys other than text.
-                decision: serde_json::to_value(decision).unwrap_or_default(),
+                decision: Json::of(&decision),
                 practice: (!skills.is_empty()).then_some(Practice { skills, half_life_days }),
             });
             self.floor.reserve_slots(&matched, id, weight);
