@@ -36,9 +36,9 @@ const FIRST_TOLD_MS: i64 = 10_000;
 const ESTIMATE_EVERY_MS: i64 = 600_000;
 /// An agent whose own weight of a conversation does not fit is passed over for so long.
 const NO_ROOM_MS: i64 = 1_000;
-/// Reservations asked for and not answered, at most: what two partitions' owners decide in the time of one answer. More
-/// would only wait in their queues.
-const MAX_ASKED: usize = 512;
+/// Reservations asked for and not answered, at most. An answer takes about ten milliseconds, so these are ten thousand a
+/// second; more would only wait in the owners' queues, and stand in every decision that is taken meanwhile.
+const MAX_ASKED: usize = 128;
 
 /// What a list says now; `None`: nothing any more.
 #[derive(Debug, Clone)]
