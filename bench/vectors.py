@@ -2,7 +2,7 @@
 
     python bench/vectors.py FOLDER WIDTH ROUNDS
 
-Needs numpy, hnswlib and faiss-cpu. Each gets the smallest search width of a list with which its recall is at least 0.993,
+Needs numpy, hnswlib and faiss-cpu. Each gets the smallest search width of a list with which its recall is at least 0.995,
 so that speed is compared at like recall.
 """
 
@@ -17,7 +17,7 @@ import numpy
 
 NEAREST = 10
 WIDTHS = [32, 48, 64, 96, 128, 192, 256, 384]
-RECALL = 0.993
+RECALL = 0.995
 
 
 def measured(search, set_width, exact, rounds):

@@ -24,6 +24,8 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        // Whoever was first has installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let kefu = Kefu::start().await;
         let base = format!("{}/api/v1", kefu.http_url());
         Self { kefu, http: Client::new(), base }

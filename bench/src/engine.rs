@@ -67,6 +67,8 @@ pub struct Limits {
     pub max_active: Option<usize>,
     /// `KEFU_MEMORY`.
     pub memory: Option<String>,
+    /// `KEFU_MODEL`; none where nobody asks the knowledge base anything.
+    pub model: Option<String>,
 }
 
 /// A running `kefu serve`.
@@ -95,8 +97,7 @@ impl Engine {
             .env("KEFU_NATS_USER", &login.user)
             .env("KEFU_NATS_PASSWORD", &login.password)
             .env("KEFU_DEMO", "false")
-            // Nobody asks the knowledge base anything here.
-            .env("KEFU_MODEL", "none")
+            .env("KEFU_MODEL", limits.model.as_deref().unwrap_or("none"))
             .env("KEFU_CONFIG", "/dev/null")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,7 +7,8 @@
 //! - [`dispatch`]: from hand-off to offer, and a burst;
 //! - [`waiting`]: a scheduler that starts while a hundred thousand wait;
 //! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`];
-//! - [`vectors`]: nearest neighbours, beside hnswlib and faiss.
+//! - [`vectors`]: nearest neighbours, beside hnswlib and faiss;
+//! - [`faq`]: from a question to a decision, and from approval to an answer; words alone beside tantivy.
 //!
 //! Shared: [`bus`] a nats-server with kefu's streams, [`engine`] a `kefu serve` on it, [`load`] the one load generator,
 //! [`process`] what the operating system says of a process, [`report`] what is printed.
@@ -15,6 +16,7 @@
 mod bus;
 mod dispatch;
 mod engine;
+mod faq;
 mod load;
 mod memory;
 mod process;
@@ -78,6 +80,8 @@ enum What {
     Scheduler(scheduler::Options),
     /// Nearest neighbours among 100,000 vectors: recall and questions per second, beside hnswlib and faiss
     Vectors(vectors::Options),
+    /// From a question to a decision, one by one and many at once; words alone beside tantivy; opening; approving
+    Faq(faq::Options),
     /// All of them, with their defaults
     All,
     /// The bus work without kefu (a process of `throughput`)
@@ -119,6 +123,7 @@ async fn run(cli: Cli) -> Result<()> {
             let progress = report::Progress::new(!common.json);
             vec![("vectors", tokio::task::spawn_blocking(move || vectors::run(&options, progress)).await??)]
         }
+        What::Faq(options) => vec![("faq", faq::run(&prepared(common).await?, options).await?)],
         What::All => {
             let world = prepared(common).await?;
             vec![

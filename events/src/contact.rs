@@ -1,6 +1,6 @@
 //! The contact's commands and events: who this is, across channels.
 
-use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
+use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,7 +36,8 @@ pub struct ContactDetails {
 
 /// What may be asked of a contact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "ContactCommand", tag = "type")]
 pub enum ContactCommand {
     /// From a conversation: this person wrote.
     See {
@@ -178,9 +179,12 @@ pub enum ContactCommand {
     },
 }
 
+tagged!(ContactCommand);
+
 /// What can have happened to a contact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "ContactEvent", tag = "type")]
 pub enum ContactEvent {
     /// The person wrote, in this conversation.
     ContactSeen {
@@ -398,3 +402,5 @@ pub enum ContactEvent {
     /// Inputs are decided again.
     QuarantineLifted(QuarantineLifted),
 }
+
+tagged!(ContactEvent);

@@ -164,12 +164,12 @@ pub struct CommandHeader {
 /// A command with its body, for writing. The body is a `type`, its version `v` and fields.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Command<B> {
+    /// What this one asks. It comes first: its type, read first, says how to read the rest.
+    #[serde(flatten)]
+    pub body: B,
     /// What every command says.
     #[serde(flatten)]
     pub header: CommandHeader,
-    /// What this one asks.
-    #[serde(flatten)]
-    pub body: B,
 }
 
 /// Why a command was not carried out: a value, not a fault.

@@ -1,7 +1,7 @@
 //! The knowledge-base entry's commands and events: a question in its variants, its answer, who approved it, and what
 //! people made of it.
 
-use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
+use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,7 +74,8 @@ pub enum Feedback {
 
 /// What may be asked of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "FaqCommand", tag = "type")]
 pub enum FaqCommand {
     /// Write it, or change what it says. What is approved goes on answering until this is approved in its place.
     Draft {
@@ -132,9 +133,12 @@ pub enum FaqCommand {
     },
 }
 
+tagged!(FaqCommand);
+
 /// What can have happened to an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "FaqEvent", tag = "type")]
 pub enum FaqEvent {
     /// Somebody wrote it.
     EntryDrafted {
@@ -194,3 +198,5 @@ pub enum FaqEvent {
     /// Inputs are decided again.
     QuarantineLifted(QuarantineLifted),
 }
+
+tagged!(FaqEvent);

@@ -5,6 +5,7 @@
 //! - [`time`]: the one way in which times are written;
 //! - [`key`]: how subjects' tokens and the keys of conversations and contacts are made;
 //! - [`message`]: what customers send and receive;
+//! - [`json`]: JSON that is passed on and not read; `tagged`: how commands and events are read quickly;
 //! - [`envelope`]: commands, their results, and commits;
 //! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`], [`user`]: the commands and events of each aggregate;
 //! - [`routing`]: where conversations go, as a settings document; [`access`]: what a tenant permits and forbids, as another;
@@ -22,12 +23,14 @@ pub mod contact;
 pub mod conversation;
 pub mod envelope;
 pub mod faq;
+pub mod json;
 pub mod key;
 pub mod message;
 pub mod query;
 pub mod routing;
 pub mod schema;
 pub mod settings;
+mod tagged;
 pub mod time;
 pub mod upcast;
 pub mod user;
@@ -36,5 +39,6 @@ pub use envelope::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, CommandResult, Commit, Concerns, QuarantineLifted,
     Quarantined, Refusal, V,
 };
+pub use json::Json;
 pub use message::{Author, AuthorKind, Content, Inbound, Outbound, Sender};
 pub use time::Timestamp;

@@ -1,6 +1,6 @@
 //! Messages as channels see them, normalised: the same shape whatever the channel.
 
-use crate::Timestamp;
+use crate::{Timestamp, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,7 +20,8 @@ pub struct Sender {
 
 /// What a message says. Bytes of images and files live in the object store `KEFU_FILES`; content refers to them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "Content", tag = "kind")]
 pub enum Content {
     /// Plain text.
     Text {
@@ -69,6 +70,8 @@ pub enum Content {
     /// The customer has gone (closed the page, unfollowed). Inbound only.
     Left,
 }
+
+tagged!(Content, "kind");
 
 impl Content {
     /// Plain text.

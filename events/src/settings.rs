@@ -3,7 +3,7 @@
 //! The document `tenant` holds [`TenantSettings`]; `channel-<channel>` holds a JSON merge patch (RFC 7396) that is laid
 //! over it for one channel; `routing` holds [`RoutingSettings`](crate::routing::RoutingSettings).
 
-use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
+use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +19,8 @@ pub const SCHEDULING_DOCUMENT: &str = "scheduling";
 
 /// What may be asked of a settings document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "SettingsCommand", tag = "type")]
 pub enum SettingsCommand {
     /// Replace the document, or with `merge` only what `value` names (RFC 7396: `null` removes).
     Set {
@@ -51,9 +52,12 @@ pub enum SettingsCommand {
     },
 }
 
+tagged!(SettingsCommand);
+
 /// What can have happened to a settings document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "SettingsEvent", tag = "type")]
 pub enum SettingsEvent {
     /// It has new content.
     DocumentChanged {
@@ -77,6 +81,8 @@ pub enum SettingsEvent {
     /// Inputs are decided again.
     QuarantineLifted(QuarantineLifted),
 }
+
+tagged!(SettingsEvent);
 
 /// One earlier content of a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

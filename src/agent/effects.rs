@@ -2,7 +2,7 @@
 
 use crate::aggregate::Effect;
 use kefu_events::{
-    AggregateKind, Commit, V,
+    AggregateKind, Commit, Json, V,
     agent::AgentEvent,
     conversation::{ConversationCommand, RescindReason},
 };
@@ -34,7 +34,6 @@ fn effect(commit: &Commit<AgentEvent>, event: &AgentEvent) -> Option<Effect> {
     Some(Effect::Command {
         aggregate: AggregateKind::Conversation,
         key: conversation.clone(),
-        // Cannot fail: no map in it has keys other than strings.
-        body: serde_json::to_value(command).unwrap_or_default(),
+        body: Json::of(&command),
     })
 }

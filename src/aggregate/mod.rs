@@ -13,11 +13,10 @@ mod tracked;
 pub use tracked::{Cause, RECENT_CAUSES, Tracked};
 
 use kefu_events::{
-    AggregateKind, CommandHeader, CommandRefused, Commit, Concerns, Inbound, Outbound, Quarantined, Refusal, Timestamp,
-    routing::RoutingSettings, settings::TenantSettings,
+    AggregateKind, CommandHeader, CommandRefused, Commit, Concerns, Inbound, Json, Outbound, Quarantined, Refusal,
+    Timestamp, routing::RoutingSettings, settings::TenantSettings,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 /// One input, decoded.
@@ -93,7 +92,7 @@ pub enum Effect {
         /// Its key.
         key: String,
         /// `type`, `v` and fields.
-        body: Value,
+        body: Json,
     },
 }
 

@@ -1,7 +1,8 @@
 //! The archive: finds what was ever said, by customers, agents and bots, over the whole history.
 //!
 //! A task follows the log from where the index was last committed, and a thread of low priority takes the messages in: it
-//! may be behind while the engine is busy, and says by how much. Index and place in the log are committed together, so that a
+//! may be behind while the engine is busy, and says by how much. The store goes first: the archive begins when it has reached
+//! the log's end, and takes from then on what the store reads, so that the log is read and decoded once. Index and place in the log are committed together, so that a
 //! message is in it once. An index that is damaged, or of another log, or of a log that went back, is deleted and built
 //! anew.
 //!
@@ -18,27 +19,31 @@ use crate::{
         lexical::IndexError,
         messages::{self, Hits, Message, MessageIndex, MessageReader, Wanted},
     },
-    store::Store,
+    store::{CommitFeed, DecodedCommit, Store},
 };
 use futures::StreamExt;
 use kefu_events::{AggregateKind, AuthorKind, Commit, Content, conversation::ConversationEvent, upcast::decode_commit};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use std::{
+    convert::Infallible,
     fs, io,
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::{broadcast::error::RecvError, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
-/// Commits on their way to the index. Beyond that the log waits where it is.
-const ON_THE_WAY: usize = 4_096;
+/// Portions of commits on their way to the index. Beyond that the log waits where it is.
+const ON_THE_WAY: usize = 16;
+/// Commits in a portion that is read from the log, at most.
+const PORTION: usize = 256;
 /// Between two commits of the index: each costs some milliseconds of the disk, and nobody looks for what was said a second ago.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// The same while the index is far behind, where nobody sees it anyway: fewer and larger segments.
@@ -151,6 +156,8 @@ enum Broken {
     Io(#[from] io::Error),
     #[error("the indexing thread has ended")]
     Thread,
+    #[error("the store reads the log anew")]
+    ReadAnew,
 }
 
 impl<J: Journal> Follower<J> {
@@ -180,6 +187,7 @@ impl<J: Journal> Follower<J> {
         if position.last > after + FAR_BEHIND {
             tracing::info!(from = after, to = position.last, "messages are taken into the search");
         }
+        let end = position.last;
         let (send, receive) = mpsc::channel(ON_THE_WAY);
         let indexer = Indexer {
             index,
@@ -191,20 +199,17 @@ impl<J: Journal> Follower<J> {
             last: None,
             handle: Handle::current(),
         };
-        let thread = std::thread::Builder::new().name("archive".to_owned()).spawn(move || indexer.run(receive))?;
-        let mut tail = self.journal.tail(after, None).await?;
-        let ended = loop {
-            tokio::select! {
-                biased;
-                _ = self.stopped.changed() => break Ok(()),
-                next = tail.next() => match next {
-                    Some(Ok(recorded)) => if send.send(recorded).await.is_err() {
-                        break Err(Broken::Thread);
-                    },
-                    Some(Err(error)) => break Err(error.into()),
-                    None => break Err(JournalError::Unavailable("the log's reader has ended".to_owned()).into()),
-                },
-            }
+        let mut projected = self.store.watch_projected();
+        let thread = politely(move || indexer.run(receive))?;
+        let mut stopped = self.stopped.clone();
+        let ended = tokio::select! {
+            biased;
+            _ = stopped.changed() => Ok(()),
+            Err(error) = async {
+                // Nobody can be served before the store is there, and everybody without the archive.
+                projected.wait_for(|seq| *seq >= end).await.map_err(|_| Broken::ReadAnew)?;
+                self.read(after, &send).await
+            } => Err(error),
         };
         drop(send);
         // What is on its way is committed first.
@@ -216,40 +221,113 @@ impl<J: Journal> Follower<J> {
         }
     }
 
+    /// Hands the log on, from this commit on: out of the log until the store is reached, and then what the store reads.
+    async fn read(&self, mut after: u64, send: &mpsc::Sender<Portion>) -> Result<Infallible, Broken> {
+        loop {
+            let mut feed = self.read_log(&mut after, send).await?;
+            loop {
+                let commits = match feed.recv().await {
+                    Ok(commits) => commits,
+                    Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return Err(Broken::ReadAnew),
+                };
+                let known = commits.partition_point(|commit| commit.seq <= after);
+                let (Some(first), Some(last)) = (commits.get(known), commits.last()) else { continue };
+                // Not of the log's making, as a rule: something was missed.
+                if first.seq > after + 1 {
+                    break;
+                }
+                after = last.seq;
+                send.send(Portion::Folded(commits, known)).await.map_err(|_| Broken::Thread)?;
+            }
+        }
+    }
+
+    /// Hands the log on until the store has not read more of it; then what the store reads comes back.
+    async fn read_log(&self, after: &mut u64, send: &mpsc::Sender<Portion>) -> Result<CommitFeed, Broken> {
+        let mut tail = self.journal.tail(*after, None).await?.ready_chunks(PORTION);
+        let mut reached: Option<(CommitFeed, u64)> = None;
+        while let Some(chunk) = tail.next().await {
+            let mut failed = None;
+            let mut commits = Vec::with_capacity(chunk.len());
+            for item in chunk {
+                match item {
+                    Ok(recorded) => commits.push(recorded),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            if let Some(last) = commits.last() {
+                *after = last.seq;
+                send.send(Portion::Read(commits)).await.map_err(|_| Broken::Thread)?;
+            }
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            if reached.is_none() && *after >= self.store.last_folded() {
+                reached = Some(self.store.watch_commits());
+            }
+            // What was read beside it, up to the moment from which it tells everything.
+            if let Some((feed, _)) = reached.take_if(|(_, from)| *after >= *from) {
+                return Ok(feed);
+            }
+        }
+        Err(JournalError::Unavailable("the log's reader has ended".to_owned()).into())
+    }
+
     /// The index and where it stands; a new one, where the old one is damaged or of another log.
     async fn open(&self, identity: &str, last: u64) -> Result<(MessageIndex, Option<Place>), Broken> {
-        match MessageIndex::open(&self.dir) {
+        match self.open_index().await? {
             Ok(index) => {
                 // Documents are committed with a note only, so that one without a note is empty.
                 let Some(note) = index.note()? else { return Ok((index, None)) };
                 let Ok(place) = serde_json::from_str::<Place>(&note) else {
-                    return Ok((self.anew("it does not say where it stands")?, None));
+                    return Ok((self.anew("it does not say where it stands").await?, None));
                 };
                 if place.version != messages::VERSION {
-                    return Ok((self.anew("it is of another version")?, None));
+                    return Ok((self.anew("it is of another version").await?, None));
                 }
                 if place.identity != identity || place.seq > last {
-                    return Ok((self.anew("it is of another log")?, None));
+                    return Ok((self.anew("it is of another log").await?, None));
                 }
                 // What is archived away cannot be compared any more; then the sequence alone must do.
                 let commit = self.journal.read(place.seq).await?;
                 if commit.is_some_and(|commit| commit_id(&commit) != Some(place.commit_id.clone())) {
-                    return Ok((self.anew("the log went back")?, None));
+                    return Ok((self.anew("the log went back").await?, None));
                 }
                 Ok((index, Some(place)))
             }
-            Err(error) => Ok((self.anew(&error.to_string())?, None)),
+            Err(error) => Ok((self.anew(&error.to_string()).await?, None)),
         }
     }
 
-    fn anew(&self, why: &str) -> Result<MessageIndex, Broken> {
+    async fn anew(&self, why: &str) -> Result<MessageIndex, Broken> {
         tracing::warn!(why, "the search over messages is built anew");
         match fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        Ok(MessageIndex::open(&self.dir)?)
+        Ok(self.open_index().await??)
     }
+
+    /// On a thread of its own: it reads all files, and the threads that merge them later inherit its priority.
+    async fn open_index(&self) -> Result<Result<MessageIndex, IndexError>, Broken> {
+        let dir = self.dir.clone();
+        let (opened, index) = oneshot::channel();
+        politely(move || drop(opened.send(MessageIndex::open(&dir))))?;
+        index.await.map_err(|_| Broken::Thread)
+    }
+}
+
+/// Runs something on a thread that goes behind whoever waits for an answer; without the right to say so it is only less
+/// polite.
+fn politely<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> io::Result<thread::JoinHandle<T>> {
+    thread::Builder::new().name("archive".to_owned()).spawn(|| {
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+        body()
+    })
 }
 
 fn commit_id(recorded: &Recorded) -> Option<String> {
@@ -258,6 +336,14 @@ fn commit_id(recorded: &Recorded) -> Option<String> {
         commit_id: String,
     }
     serde_json::from_slice(&recorded.payload).ok().map(|Id { commit_id }| commit_id)
+}
+
+/// Commits on their way to the index.
+enum Portion {
+    /// Out of the log.
+    Read(Vec<Recorded>),
+    /// As the store got them; so many at the beginning are known.
+    Folded(Arc<Vec<DecodedCommit>>, usize),
 }
 
 /// The thread that takes messages in.
@@ -274,15 +360,13 @@ struct Indexer {
 }
 
 impl Indexer {
-    fn run(mut self, mut receive: mpsc::Receiver<Recorded>) -> Result<(), IndexError> {
-        // Whoever waits for an answer goes first; without the right to say so it is only less polite.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+    fn run(mut self, mut receive: mpsc::Receiver<Portion>) -> Result<(), IndexError> {
         let mut committed = Instant::now();
         let mut wait = COMMIT_EVERY;
         loop {
             let left = wait.saturating_sub(committed.elapsed());
             let next = match (receive.try_recv(), &self.last) {
-                (Ok(recorded), _) => Some(recorded),
+                (Ok(portion), _) => Some(portion),
                 // Nothing to be committed in time.
                 (Err(_), None) => receive.blocking_recv(),
                 (Err(_), Some(_)) => {
@@ -294,12 +378,16 @@ impl Indexer {
                     next
                 }
             };
-            let Some(recorded) = next else { break };
+            let Some(portion) = next else { break };
             if self.last.is_none() {
                 committed = Instant::now();
             }
-            wait = if recorded.seq + FAR_BEHIND < self.end { COMMIT_EVERY_BEHIND } else { COMMIT_EVERY };
-            self.take_in(&recorded)?;
+            match portion {
+                Portion::Read(recorded) => recorded.iter().try_for_each(|one| self.take_in(one))?,
+                Portion::Folded(commits, known) => commits[known..].iter().try_for_each(|one| self.take_folded(one))?,
+            }
+            let seq = self.last.as_ref().map_or(0, |last| last.0);
+            wait = if seq + FAR_BEHIND < self.end { COMMIT_EVERY_BEHIND } else { COMMIT_EVERY };
             if committed.elapsed() >= wait {
                 self.commit()?;
             }
@@ -324,17 +412,28 @@ impl Indexer {
         } else {
             None
         };
-        let id = match &commit {
-            Some(commit) => Some(commit.commit_id.clone()),
-            None => commit_id(recorded),
-        };
         if let Some(commit) = &commit {
-            for message in messages_of(commit) {
-                let channel = self.channel(commit, &message.channel);
-                self.index.add(&Message { channel, ..message })?;
-            }
+            self.add(commit)?;
         }
+        let id = commit.map(|commit| commit.commit_id).or_else(|| commit_id(recorded));
         self.last = Some((recorded.seq, id.unwrap_or_default()));
+        Ok(())
+    }
+
+    fn take_folded(&mut self, commit: &DecodedCommit) -> Result<(), IndexError> {
+        if let Some(commit) = commit.events_of::<ConversationEvent>() {
+            self.add(commit)?;
+        }
+        let id = commit.header().map_or("", |header| header.commit_id);
+        self.last = Some((commit.seq, id.to_owned()));
+        Ok(())
+    }
+
+    fn add(&mut self, commit: &Commit<ConversationEvent>) -> Result<(), IndexError> {
+        for message in messages_of(commit) {
+            let channel = self.channel(commit, &message.channel);
+            self.index.add(&Message { channel, ..message })?;
+        }
         Ok(())
     }
 

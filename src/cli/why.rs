@@ -127,7 +127,7 @@ async fn history(client: &Client, tenant: &str, key: &str) -> Result<History, Cl
         for event in commit.events {
             let (agent, how) = match event {
                 ConversationEvent::OfferMade { agent, decision, .. } => {
-                    let decision = decision.and_then(|decision| serde_json::from_value(decision).ok());
+                    let decision = decision.and_then(|decision| decision.read().ok());
                     history.decisions.push(Made { seq: recorded.seq, at: commit.at, agent, decision, again: None });
                     continue;
                 }

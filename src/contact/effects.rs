@@ -2,7 +2,7 @@
 
 use crate::aggregate::Effect;
 use kefu_events::{
-    AggregateKind, Commit, V,
+    AggregateKind, Commit, Json, V,
     contact::{ContactCommand, ContactDetails, ContactEvent},
 };
 
@@ -58,12 +58,7 @@ fn effect(commit: &Commit<ContactEvent>, event: &ContactEvent) -> Option<Effect>
         }
         _ => return None,
     };
-    Some(Effect::Command {
-        aggregate: AggregateKind::Contact,
-        key: key.clone(),
-        // Cannot fail: no map in it has keys other than strings.
-        body: serde_json::to_value(command).unwrap_or_default(),
-    })
+    Some(Effect::Command { aggregate: AggregateKind::Contact, key: key.clone(), body: Json::of(&command) })
 }
 
 fn absorb(

@@ -132,7 +132,7 @@ impl World {
         assert_eq!(effects, Contact::effects(&commit));
         for effect in effects {
             let Effect::Command { aggregate: AggregateKind::Contact, key, body } = effect else { panic!("{effect:?}") };
-            self.queues.entry(key).or_default().push_back(serde_json::from_value(body).unwrap());
+            self.queues.entry(key).or_default().push_back(body.read().unwrap());
         }
         Ok(())
     }

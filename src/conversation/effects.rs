@@ -2,7 +2,7 @@
 
 use crate::aggregate::Effect;
 use kefu_events::{
-    AggregateKind, Commit, Outbound, Sender, V,
+    AggregateKind, Commit, Json, Outbound, Sender, V,
     agent::AgentCommand,
     contact::{ContactCommand, Identity},
     conversation::{ConversationEvent, Held},
@@ -91,8 +91,7 @@ fn see(commit: &Commit<ConversationEvent>, channel: &str, sender: &Sender, attri
     Effect::Command {
         aggregate: AggregateKind::Contact,
         key: contact_key(channel, &sender.id),
-        // Cannot fail: no map in it has keys other than strings.
-        body: serde_json::to_value(command).unwrap_or_default(),
+        body: Json::of(&command),
     }
 }
 
@@ -102,12 +101,7 @@ fn feedback(commit: &Commit<ConversationEvent>, helpful: bool, entries: &[String
     let command = |entry: &String| {
         let conversation = Some(commit.key.clone());
         let command = FaqCommand::GiveFeedback { v: V, feedback, conversation, entry_version: None };
-        Effect::Command {
-            aggregate: AggregateKind::Faq,
-            key: token_of(entry),
-            // Cannot fail: no map in it has keys other than strings.
-            body: serde_json::to_value(command).unwrap_or_default(),
-        }
+        Effect::Command { aggregate: AggregateKind::Faq, key: token_of(entry), body: Json::of(&command) }
     };
     entries.iter().map(command).collect()
 }
@@ -132,10 +126,5 @@ fn release(commit: &Commit<ConversationEvent>, agent: &str, reservation: &str, c
 }
 
 fn slot(agent: &str, command: AgentCommand) -> Effect {
-    Effect::Command {
-        aggregate: AggregateKind::Agent,
-        key: token_of(agent),
-        // Cannot fail: no map in it has keys other than strings.
-        body: serde_json::to_value(command).unwrap_or_default(),
-    }
+    Effect::Command { aggregate: AggregateKind::Agent, key: token_of(agent), body: Json::of(&command) }
 }

@@ -16,8 +16,10 @@ use crate::{
     },
     store::{StaffEntry, WaitingEntry},
 };
-use kefu_events::agent::{Practice, ReservationKind};
-use serde_json::Value;
+use kefu_events::{
+    Json,
+    agent::{Practice, ReservationKind},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use views::{Performances, agent_view, at_work, waiting_view, weight_of};
 
@@ -34,9 +36,9 @@ const FIRST_TOLD_MS: i64 = 10_000;
 const ESTIMATE_EVERY_MS: i64 = 600_000;
 /// An agent whose own weight of a conversation does not fit is passed over for so long.
 const NO_ROOM_MS: i64 = 1_000;
-/// Reservations asked for and not answered, at most: what two partitions' owners decide in the time of one answer. More
-/// would only wait in their queues.
-const MAX_ASKED: usize = 512;
+/// Reservations asked for and not answered, at most. An answer takes about ten milliseconds, so these are ten thousand a
+/// second; more would only wait in the owners' queues, and stand in every decision that is taken meanwhile.
+const MAX_ASKED: usize = 128;
 
 /// What a list says now; `None`: nothing any more.
 #[derive(Debug, Clone)]
@@ -67,7 +69,7 @@ pub struct Order {
     /// What for.
     pub kind: ReservationKind,
     /// Why: see [`Decision`](crate::scheduler::Decision).
-    pub decision: Value,
+    pub decision: Json,
     /// Of which skills it is a case.
     pub practice: Option<Practice>,
 }
@@ -393,8 +395,7 @@ impl Leader {
                 session: matched.session,
                 weight,
                 kind,
-                // Cannot fail: no map in it has keys other than text.
-                decision: serde_json::to_value(decision).unwrap_or_default(),
+                decision: Json::of(&decision),
                 practice: (!skills.is_empty()).then_some(Practice { skills, half_life_days }),
             });
             self.floor.reserve_slots(&matched, id, weight);

@@ -7,7 +7,6 @@ use crate::{
 use bytes::Bytes;
 use kefu_events::{
     Actor, ActorKind, CommandHeader, CommandResult,
-    envelope::Command,
     key::{MAX_BODY_BYTES, is_token},
 };
 
@@ -47,7 +46,7 @@ pub fn outgoing(commit: &Recorded, seq: u64) -> Vec<Outgoing> {
                     source: ActorKind::System.as_str().to_owned(),
                     key: key.clone(),
                     id,
-                    payload: json(&Command { header, body }),
+                    payload: Bytes::from(body.followed_by(&header)),
                 }
             }
         });

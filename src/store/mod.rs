@@ -12,6 +12,7 @@
 //! - `folds`: the states of aggregates of every kind behind one face; `entries`: what is found by state;
 //! - `aggregates`: the projection that keeps snapshots, causes, timers and lists;
 //! - `lists`: conversations and contacts as people look for them; `feeds`: what changes in a list;
+//! - `relay`: the commits themselves, for whoever else follows the log on this node;
 //! - `settings`: the projection that keeps every tenant's configuration in memory;
 //! - `writer`: feeds the projections, writes each batch with its checkpoints, and drops what does not match;
 //! - `reads`: what everybody else may ask.
@@ -33,6 +34,7 @@ mod keys;
 pub mod lists;
 mod projection;
 mod reads;
+mod relay;
 mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -53,6 +55,7 @@ pub use lists::{
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};
+pub use relay::CommitFeed;
 pub use settings::Settings;
 pub use timers::DueTimer;
 pub use writer::{ProjectionStatus, StoreWriter};

@@ -7,6 +7,7 @@ use super::{
     feeds::{Feeds, ListFeed},
     folds::{CAUSES, Folds, SNAPSHOTS, TIMERS},
     keys,
+    relay::{CommitFeed, Relay},
     settings::Shown,
     timers::TimerHeads,
     writer::ProjectionStatus,
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) settings: Shown,
     pub(super) oddities: Arc<Oddities>,
     pub(super) feeds: Arc<Feeds>,
+    pub(super) relay: Relay,
     pub(super) projected: watch::Sender<u64>,
     pub(super) served: RwLock<BTreeMap<&'static str, View>>,
     pub(super) statuses: RwLock<Vec<ProjectionStatus>>,
@@ -53,6 +55,16 @@ pub struct StoreFigures {
 }
 
 impl Store {
+    /// Commits as they are folded from now on, and the last one before them.
+    pub fn watch_commits(&self) -> (CommitFeed, u64) {
+        self.0.relay.subscribe()
+    }
+
+    /// The last commit that [`watch_commits`](Self::watch_commits) would have brought.
+    pub fn last_folded(&self) -> u64 {
+        self.0.relay.last()
+    }
+
     /// An aggregate's snapshot, for [`Kind::restore`](crate::aggregate::kind::Kind::restore); `None` if it has no commit
     /// up to [`projected`](Self::projected).
     ///

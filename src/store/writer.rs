@@ -7,6 +7,7 @@ use super::{
     feeds::Feeds,
     projection::{family_name, id_of, parse_family_name},
     reads::Shared,
+    relay::Relay,
     settings::SettingsProjection,
     timers::TimerHeads,
 };
@@ -98,6 +99,7 @@ impl Store {
             settings,
             oddities,
             feeds,
+            relay: Relay::default(),
             projected: watch::Sender::new(0),
             served: RwLock::default(),
             statuses: RwLock::default(),
@@ -225,6 +227,11 @@ impl StoreWriter {
         Ok(())
     }
 
+    /// Hands commits that were folded on to those who [watch](Store::watch_commits) them.
+    pub fn pass_on(&self, commits: Vec<DecodedCommit>) {
+        self.store.0.relay.pass_on(commits);
+    }
+
     /// How many commits were folded since the last [`write`](Self::write).
     pub fn unwritten(&self) -> usize {
         self.unwritten
@@ -280,6 +287,7 @@ impl StoreWriter {
         for running in &mut self.running {
             running.projection.load(&running.view)?;
         }
+        self.store.0.relay.end();
         self.start_over();
         Ok(())
     }

@@ -156,12 +156,12 @@ fn effects(commit: &Commit<Happening>) -> Vec<Effect> {
             Happening::Paid { to, amount, payment, .. } => all.push(Effect::Command {
                 aggregate: AggregateKind::Contact,
                 key: to.clone(),
-                body: json!({"type": "add", "v": 1, "amount": amount, "payment": payment, "from": commit.key}),
+                body: json!({"type": "add", "v": 1, "amount": amount, "payment": payment, "from": commit.key}).into(),
             }),
             Happening::Added { payment, from, .. } => all.push(Effect::Command {
                 aggregate: AggregateKind::Conversation,
                 key: from.clone(),
-                body: json!({"type": "confirm", "v": 1, "payment": payment}),
+                body: json!({"type": "confirm", "v": 1, "payment": payment}).into(),
             }),
             _ => {}
         }

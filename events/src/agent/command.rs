@@ -1,15 +1,15 @@
 //! What may be asked of an agent.
 
 use super::{Practice, ReservationKind, RoutingStatus, Shifts};
-use crate::{Timestamp, V};
+use crate::{Json, Timestamp, V, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What may be asked of an agent. The agent's key is its id where that can stand in a subject, else the id's hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "AgentCommand", tag = "type")]
 pub enum AgentCommand {
     /// This person is an agent. Asked again, it changes the name, or brings back one who was removed.
     Register {
@@ -96,7 +96,7 @@ pub enum AgentCommand {
         ttl_s: Option<u32>,
         /// The scheduler's decision, for `kefu why`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        decision: Option<Value>,
+        decision: Option<Json>,
         /// What for.
         #[serde(default)]
         kind: ReservationKind,
@@ -172,3 +172,5 @@ pub enum AgentCommand {
         v: V<1>,
     },
 }
+
+tagged!(AgentCommand);

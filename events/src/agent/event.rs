@@ -1,15 +1,15 @@
 //! What can have happened to an agent.
 
 use super::{Handled, Practice, ReservationKind, RoutingStatus, Shifts};
-use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V};
+use crate::{CommandRefused, Json, QuarantineLifted, Quarantined, Timestamp, V, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What can have happened to an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "AgentEvent", tag = "type")]
 pub enum AgentEvent {
     /// The agent exists, or has another name.
     AgentRegistered {
@@ -103,7 +103,7 @@ pub enum AgentEvent {
         session: Option<u32>,
         /// The scheduler's decision.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        decision: Option<Value>,
+        decision: Option<Json>,
         /// What for.
         #[serde(default)]
         kind: ReservationKind,
@@ -190,3 +190,5 @@ pub enum AgentEvent {
     /// Inputs are decided again.
     QuarantineLifted(QuarantineLifted),
 }
+
+tagged!(AgentEvent);

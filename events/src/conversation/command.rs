@@ -1,14 +1,14 @@
 //! What may be asked of a conversation.
 
 use super::{AnswerChoice, AnswerSource, NoAnswerReason, RescindReason, Target};
-use crate::{Content, Timestamp, V, agent::Practice};
+use crate::{Content, Json, Timestamp, V, agent::Practice, tagged::tagged};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// What may be asked of a conversation, beside the customer's messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "ConversationCommand", tag = "type")]
 pub enum ConversationCommand {
     /// From the answerer: here is the answer to what was asked.
     GiveAnswer {
@@ -83,7 +83,7 @@ pub enum ConversationCommand {
         session: Option<u32>,
         /// The scheduler's decision, for `kefu why`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        decision: Option<Value>,
+        decision: Option<Json>,
         /// Of which of the agent's skills it is a case.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         practice: Option<Practice>,
@@ -297,3 +297,5 @@ pub enum ConversationCommand {
         v: V<1>,
     },
 }
+
+tagged!(ConversationCommand);

@@ -5,8 +5,8 @@ use super::{
     RuleError, Target,
 };
 use crate::{
-    Author, CommandRefused, Content, QuarantineLifted, Quarantined, Sender, Timestamp, V, agent::Practice,
-    message::DeliveryState,
+    Author, CommandRefused, Content, Json, QuarantineLifted, Quarantined, Sender, Timestamp, V, agent::Practice,
+    message::DeliveryState, tagged::tagged,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What can have happened to a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
+#[schemars(rename = "ConversationEvent", tag = "type")]
 pub enum ConversationEvent {
     /// A session began.
     SessionOpened {
@@ -255,7 +256,7 @@ pub enum ConversationEvent {
         deadline: Timestamp,
         /// The scheduler's decision.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        decision: Option<Value>,
+        decision: Option<Json>,
         /// Of which of the agent's skills it is a case.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         practice: Option<Practice>,
@@ -566,3 +567,5 @@ pub enum ConversationEvent {
     /// Inputs are decided again.
     QuarantineLifted(QuarantineLifted),
 }
+
+tagged!(ConversationEvent);

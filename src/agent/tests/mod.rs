@@ -44,6 +44,7 @@ impl Outcome {
     fn asks(&self) -> Vec<String> {
         let asks = self.effects.iter().map(|effect| match effect {
             Effect::Command { aggregate: AggregateKind::Conversation, key, body } => {
+                let body = body.value();
                 assert!(body.get("agent").is_none_or(|agent| agent == KEY), "{body}");
                 let text = |name: &str| body[name].as_str().unwrap_or("?").to_owned();
                 format!("{} {} → {key}", text("type"), text("reservation"))

@@ -115,7 +115,7 @@ fn a_slot_is_reserved_offered_occupied_and_released() {
     assert_eq!(outcome.types(), ["slot_reserved"]);
     let offer = json!({"type": "offer", "v": 1, "agent": "ann", "reservation": "r1", "session": 1,
                        "decision": {"policy": "index"}});
-    let expected = Effect::Command { aggregate: AggregateKind::Conversation, key: "c1".to_owned(), body: offer };
+    let expected = Effect::Command { aggregate: AggregateKind::Conversation, key: "c1".to_owned(), body: offer.into() };
     assert_eq!(outcome.effects, [expected]);
     assert_eq!((world.state.in_use(), world.state.free(), world.state.idle_since), (2, 1, None));
     assert_eq!(world.state.assigned_at, Some(world.now));
@@ -346,7 +346,7 @@ fn takes(world: &mut World, reservation: &str) {
     body["practice"] = json!({"skills": ["tax"], "half_life_days": 30.0});
     let outcome = world.does(Scheduler, body);
     let [Effect::Command { body, .. }] = &outcome.effects[..] else { panic!("{outcome:?}") };
-    assert_eq!(body["practice"]["skills"], json!(["tax"]), "the conversation is told");
+    assert_eq!(body.value()["practice"]["skills"], json!(["tax"]), "the conversation is told");
     world.does(System, about("occupy_slot", reservation));
 }
 

@@ -149,7 +149,7 @@ impl World {
                 body,
             } = effect
             {
-                self.queues.entry((kind, key)).or_default().push_back(body);
+                self.queues.entry((kind, key)).or_default().push_back(body.value());
             }
         }
     }

@@ -7,18 +7,17 @@ use super::{
 };
 use crate::conversation::state::{Active, Holder, MAX_NAME_CHARS, Offer, Phase, State, Waiting};
 use kefu_events::{
-    ActorKind, CommandRefused, Quarantined, Refusal, V,
+    ActorKind, CommandRefused, Json, Quarantined, Refusal, V,
     agent::Practice,
     conversation::{ConversationCommand, ConversationEvent, Held, RescindReason, Target},
 };
-use serde_json::Value;
 
 pub(super) fn make(
     step: &mut Step,
     agent: &str,
     reservation: Option<&str>,
     session: Option<u32>,
-    decision: Option<&Value>,
+    decision: Option<&Json>,
     practice: Option<&Practice>,
 ) -> Result<(), Refusal> {
     check_agent(agent)?;

@@ -99,7 +99,9 @@ fn put(step: &mut Step, destination: Routed) {
     let queue = queue.unwrap_or_else(|| first_queue(step.settings));
     let hours = Hours::of(step.settings, Some(&queue));
     let away = Some(hours.out_of_hours.action).filter(|_| !hours.is_open(step.now));
-    let not_before = hours.opens_after(step.now).filter(|_| away == Some(OutOfHoursAction::Callback));
+    // Looked for only where it is needed: it goes through the days.
+    let calls_back = away == Some(OutOfHoursAction::Callback);
+    let not_before = calls_back.then(|| hours.opens_after(step.now)).flatten();
     let place = Place { queue, agent: None, priority, rules, required, wished, errors, not_before };
     let room = MAX_TAGS.saturating_sub(step.state.tags.len());
     let new = tags.into_iter().filter(|tag| !step.state.tags.contains(tag)).take(room);

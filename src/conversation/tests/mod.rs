@@ -75,6 +75,7 @@ impl Outcome {
     fn slots(&self) -> Vec<String> {
         let slots = self.effects.iter().filter_map(|effect| match effect {
             Effect::Command { aggregate: AggregateKind::Agent, key, body } => {
+                let body = body.value();
                 let text = |name: &str| body[name].as_str().unwrap_or("?").to_owned();
                 Some(format!("{} {} → {key}", text("type"), text("reservation")))
             }

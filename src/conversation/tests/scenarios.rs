@@ -16,7 +16,7 @@ fn a_session_from_the_first_message_to_the_rating() {
     assert!(
         outcome.effects.iter().any(|effect| matches!(effect,
             Effect::Command { aggregate: AggregateKind::Contact, key, body }
-                if *key == contact_key(CHANNEL, "alice") && body["type"] == "see" && body["name"] == "Alice")),
+                if *key == contact_key(CHANNEL, "alice") && body.value()["type"] == "see" && body.value()["name"] == "Alice")),
         "the contact hears of it: {:?}",
         outcome.effects
     );
@@ -417,7 +417,7 @@ fn news_of_the_customer_reaches_the_contact_once() {
     let outcome = world.message(message.clone());
     assert_eq!(outcome.types(), ["customer_changed", "message_received"]);
     assert!(
-        matches!(&outcome.effects[0], Effect::Command { body, .. } if body["attributes"] == json!({"language": "zh"}))
+        matches!(&outcome.effects[0], Effect::Command { body, .. } if body.value()["attributes"] == json!({"language": "zh"}))
     );
     assert_eq!(world.message(message.clone()).types(), ["message_received"]);
     message.sender.name = None;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::HeldSlot;
 use kefu_events::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const START_MS: i64 = 1_000_000;
 
@@ -89,7 +89,7 @@ fn a_conversation_goes_from_waiting_to_served_and_the_slot_is_free_at_its_end() 
     world.waits(1, json!({}));
     let order = world.orders().remove(0);
     assert_eq!((order.session, order.weight, order.kind), (1, 1, ReservationKind::Offer));
-    assert_eq!(order.decision["agent"], "ann");
+    assert_eq!(order.decision.value()["agent"], "ann");
     world.holds(&order);
     world.gone(1);
     world.waits(2, json!({}));
@@ -303,7 +303,7 @@ fn who_is_faster_is_asked_first_where_the_policy_looks_at_it() {
     world.waits(1, json!({}));
     let order = world.orders().remove(0);
     assert_eq!(order.agent, "bob", "cyd's four cases say nothing yet");
-    assert_eq!(order.decision["beside"]["estimates"], json!({"sequence": 0, "at_ms": START_MS}));
+    assert_eq!(order.decision.value()["beside"]["estimates"], json!({"sequence": 0, "at_ms": START_MS}));
     let estimates = world.leader.estimates("cyd", world.now_ms);
     assert!(!estimates["queue:q"].enough && estimates["queue:q"].speed == 1.0);
 

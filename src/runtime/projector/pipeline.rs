@@ -248,7 +248,7 @@ impl Folding {
                 Err(sync::RecvTimeoutError::Disconnected) => return,
                 Ok(Folded::Call(call)) => call(&mut self),
                 Ok(Folded::Commits(commits, failed, permit)) => {
-                    self.fold(&commits, failed);
+                    self.fold(commits, failed);
                     drop(permit);
                 }
             }
@@ -256,13 +256,14 @@ impl Folding {
         }
     }
 
-    fn fold(&mut self, commits: &[DecodedCommit], failed: Option<StoreError>) {
+    fn fold(&mut self, commits: Vec<DecodedCommit>, failed: Option<StoreError>) {
         if self.failed {
             return;
         }
-        if let Err(error) = self.writer.fold(commits) {
+        if let Err(error) = self.writer.fold(&commits) {
             return self.fail(error);
         }
+        self.writer.pass_on(commits);
         let is_large = self.writer.unwritten() >= self.max_commits || self.writer.unwritten_bytes() >= self.max_bytes;
         if is_large || failed.is_some() {
             self.write();

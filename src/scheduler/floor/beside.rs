@@ -3,6 +3,8 @@
 //! It is recorded with each decision, as short as it can be. A floor that is fed from the log as it was at the decision's
 //! sequence, and is told this, decides the same again with the same scores: see [`Floor::decide_again`].
 
+mod brief;
+
 use super::{AgentIx, Ask, ConversationKey, DecisionId, Demand, Floor, Load, Match, Question, QueueEntry};
 use crate::scheduler::{Decision, policy::PolicyName};
 use serde::{Deserialize, Serialize};
@@ -16,10 +18,10 @@ const MAX_RECORDED: usize = 512;
 #[serde(default)]
 pub struct Beside {
     /// Reservations that had been asked for and were not seen yet.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "brief")]
     pub asked: Vec<AskedFor>,
     /// Those of them whose conversation waits again all the same, and can be asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "brief")]
     pub overtaken: Vec<AskedFor>,
     /// Conversations that still waited though a reservation for them was seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]

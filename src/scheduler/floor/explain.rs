@@ -15,15 +15,18 @@ impl Floor {
     pub fn explain(&self, matched: &Match) -> Option<Decision> {
         let waiting = self.find(matched.conversation)?;
         let policy = self.demands[waiting.demand as usize].policy;
-        let (candidates, draws) = if matched.named {
-            (vec![self.only_candidate(matched)], false)
+        let (candidates, drawn_from) = if matched.named {
+            (vec![self.only_candidate(matched)], 1)
         } else {
             match matched.question {
-                Question::WhichAgent => (self.agents_compared(matched), policy.policy().draws()),
-                Question::WhichConversation => (self.conversations_compared(matched), false),
+                Question::WhichAgent => {
+                    let (candidates, compared) = self.agents_compared(matched);
+                    (candidates, if policy.policy().draws() { compared } else { 1 })
+                }
+                Question::WhichConversation => (self.conversations_compared(matched), 1),
             }
         };
-        let propensity = if draws { 1.0 / candidates.len().max(1) as f64 } else { 1.0 };
+        let propensity = 1.0 / drawn_from.max(1) as f64;
         Some(Decision {
             conversation: matched.conversation,
             session: matched.session,
@@ -37,7 +40,7 @@ impl Floor {
             draw: format!("{:016x}", matched.draw),
             named: matched.named,
             propensity,
-            candidates: candidates.into_iter().take(CANDIDATES).collect(),
+            candidates,
             excluded: self.exclusions(waiting, matched.now_ms),
             beside: Some(self.beside(policy, matched.now_ms)),
         })
@@ -147,22 +150,30 @@ impl Floor {
         named(self.agent_id(matched.agent), matched.conversation)
     }
 
-    fn agents_compared(&self, matched: &Match) -> Vec<Candidate> {
-        let Some(waiting) = self.find(matched.conversation) else { return Vec::new() };
+    /// The best of those who could have got it, and how many there were.
+    fn agents_compared(&self, matched: &Match) -> (Vec<Candidate>, usize) {
+        let Some(waiting) = self.find(matched.conversation) else { return (Vec::new(), 0) };
         let policy = self.policy_of(waiting.demand);
         let line = &self.demands[waiting.demand as usize];
         let free = line.agents[..line.free].iter().filter(|(agent, _)| !waiting.excludes(*agent, matched.now_ms));
         let pairs = free.filter_map(|(agent, _)| self.pair(*agent, matched.waiting, matched.now_ms, matched.draw));
         let mut scored: Vec<(Scores, Pair<'_>)> = pairs.map(|pair| (policy.agent(&pair), pair)).collect();
-        scored.sort_by(|a, b| by_agent((&a.0, a.1.agent), (&b.0, b.1.agent)));
-        scored.iter().map(|(scores, pair)| candidate(pair, scores, policy.agent_parts())).collect()
+        let compared = scored.len();
+        let order = |a: &(Scores, Pair<'_>), b: &(Scores, Pair<'_>)| by_agent((&a.0, a.1.agent), (&b.0, b.1.agent));
+        if compared > CANDIDATES {
+            scored.select_nth_unstable_by(CANDIDATES, order);
+            scored.truncate(CANDIDATES);
+        }
+        scored.sort_by(order);
+        let best = scored.iter().map(|(scores, pair)| candidate(pair, scores, policy.agent_parts()));
+        (best.collect(), compared)
     }
 
     fn conversations_compared(&self, matched: &Match) -> Vec<Candidate> {
         let Some(name) = self.leading_policy(matched.agent, matched.now_ms) else { return Vec::new() };
         let heads = self.steered(matched.agent, name, matched.now_ms, matched.draw);
         let parts = name.policy().conversation_parts();
-        let explained = heads.iter().map(|head| {
+        let explained = heads.iter().take(CANDIDATES).map(|head| {
             let mut explained = candidate(&head.pair, &head.scores, parts);
             if head.target > 0.0 {
                 explained.parts.insert("target".to_owned(), head.target);

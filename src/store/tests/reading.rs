@@ -226,3 +226,41 @@ fn a_feed_keeps_a_copy_of_a_list_true() {
     writer.abandon().unwrap();
     assert!(matches!(feed.try_recv(), Err(tokio::sync::broadcast::error::TryRecvError::Closed)), "begin anew");
 }
+
+#[test]
+fn whoever_follows_the_commits_gets_all_of_them_or_is_told() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(&dir);
+    let mut log = Log::new();
+    for n in 0..200 {
+        log.add("a", n);
+    }
+    let folds = writer.folds();
+    let portion = |from: u64, to: u64| -> Vec<_> { (from..=to).map(|seq| log.decode(&folds, seq).unwrap()).collect() };
+    let pass = |writer: &mut StoreWriter, from, to| {
+        let commits = portion(from, to);
+        writer.fold(&commits).unwrap();
+        writer.pass_on(commits);
+    };
+    writer.follow(&log.identity, log.end()).unwrap();
+    pass(&mut writer, 1, 10);
+    let (mut feed, before) = store.watch_commits();
+    assert_eq!((before, store.last_folded()), (10, 10));
+    pass(&mut writer, 11, 12);
+    pass(&mut writer, 13, 20);
+    let mut seqs = Vec::new();
+    while let Ok(commits) = feed.try_recv() {
+        seqs.extend(commits.iter().map(|commit| commit.seq));
+    }
+    assert_eq!(seqs, (11..=20).collect::<Vec<_>>());
+    // Who is too slow hears of it, and not of a part as if it were all.
+    (21..=100).for_each(|seq| pass(&mut writer, seq, seq));
+    assert!(matches!(feed.try_recv(), Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_))));
+    // When the log is read anew, what a reader holds may be of another one.
+    writer.abandon().unwrap();
+    while let Ok(commits) = feed.try_recv() {
+        assert!(commits[0].seq > 21);
+    }
+    assert!(matches!(feed.try_recv(), Err(tokio::sync::broadcast::error::TryRecvError::Closed)));
+    assert_eq!(store.watch_commits().1, 0, "nothing was passed on yet");
+}

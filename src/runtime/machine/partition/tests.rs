@@ -361,12 +361,13 @@ fn an_effect_that_no_subject_can_name_sets_its_aggregate_aside_instead_of_being_
         recorded.effects = vec![effect];
         recorded
     };
-    let command = |key: &str| Effect::Command { aggregate: id().kind, key: key.into(), body: json!({}) };
+    let command = |key: &str| Effect::Command { aggregate: id().kind, key: key.into(), body: json!({}).into() };
     assert_eq!(never_published(&with(Effect::Reply(reply("key"))), 100), None);
     assert_eq!(never_published(&with(command("key")), 100), None);
     assert!(never_published(&with(Effect::Reply(reply("a.b"))), 100).is_some());
     assert!(never_published(&with(command("客服")), 100).is_some());
-    let large = Effect::Command { aggregate: id().kind, key: "key".into(), body: json!({"text": "x".repeat(300_000)}) };
+    let large =
+        Effect::Command { aggregate: id().kind, key: "key".into(), body: json!({"text": "x".repeat(300_000)}).into() };
     assert!(never_published(&with(large), 310_000).is_some());
 }
 
