@@ -381,7 +381,10 @@ async fn the_first_user_is_made_once_by_whoever_has_the_code() {
     assert_eq!(refused(set_up(&code, "a b", PASSWORD).await.unwrap_err()), "invalid");
     // A mistake does not use the code up; two at once do not both succeed.
     let (one, other) = tokio::join!(set_up(&code, "ada", PASSWORD), set_up(&code, "eve", PASSWORD));
-    let (signed_in, late) = if one.is_ok() { (one.unwrap(), other) } else { (other.unwrap(), one) };
+    let (signed_in, late) = match one {
+        Ok(signed_in) => (signed_in, other),
+        Err(_) => (other.unwrap(), one),
+    };
     assert_eq!(refused(late.unwrap_err()), "wrong_code");
     assert!(signed_in.principal.has(Role::Administrator) && signed_in.principal.tenant == "fresh");
     assert!(access.authenticate(&signed_in.secret).is_ok());
