@@ -65,6 +65,7 @@ export async function looksRight(page, places, { prefix = '' } = {}) {
 
 /** Milliseconds from the start of loading to the first text or picture. */
 export async function firstPaint(page) {
+  await go(page, '#/inbox/mine');
   await page.reload();
   await page.getByRole('navigation', { name: 'Lists' }).waitFor();
   const entries = await page.evaluate(() =>

@@ -149,6 +149,8 @@ async function send(
 async function explain(result: CommandResult, key = ''): Promise<void> {
   if (result.ok || !result.refusal) return;
   const { code, message } = result.refusal;
+  // It is as the user wanted it.
+  if (code === 'unchanged') return;
   // Where somebody else was faster, who it was matters more than the rule by which it was refused.
   const isLate = LATE.includes(code) && key !== '';
   // The result may be here before the commits that led to it.
