@@ -37,7 +37,7 @@ impl World {
         let name = format!("{MARK} {user}");
         self.kefu.run(&["user", "add", user, "--tenant", tenant, "--name", &name, "--role", &role, "--no-password"]);
         let token = self.kefu.run(&["user", "token", "add", user, "--tenant", tenant, "--name", "test"]);
-        token["token"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()
+        token["secret"].as_str().unwrap_or_else(|| panic!("{token}")).to_owned()
     }
 
     async fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> Response {
@@ -68,7 +68,7 @@ impl World {
     /// Fills a tenant with what every route shows, all of it marked; the keys that paths name.
     async fn fill(&self, tenant: &str, token: &str) -> Vec<(&'static str, String)> {
         let text = format!("human, about my {MARK}");
-        self.kefu.run(&["send", "--tenant", tenant, "--channel", "web", "--from", MARK, "--name", MARK, &text]);
+        self.kefu.run(&["send", "--tenant", tenant, "--channel", "web", "--from", MARK, "--name", MARK, "--wait", "0s", &text]);
         let (conversation, contact) = (conversation_key("web", MARK), contact_key("web", MARK));
         for (path, command) in [
             (format!("/agents/{MARK}"), json!({ "type": "register", "name": MARK })),
@@ -192,7 +192,7 @@ async fn pages_of_others_stolen_and_ended_credentials_and_paths_out_of_the_store
     let token = world.user("demo", "ada", "administrator");
     world.kefu.run(&["user", "add", "ann", "--role", "agent", "--no-password"]);
     let ann = world.kefu.run(&["user", "token", "add", "ann", "--name", "short", "--expires", "1s"]);
-    let short = ann["token"].as_str().unwrap().to_owned();
+    let short = ann["secret"].as_str().unwrap().to_owned();
 
     // A request with a cookie that a foreign page made: by a form, by a script, by a socket.
     let password = json!({ "password": "correct horse battery" });

@@ -5,8 +5,10 @@ use super::{
     limit::{self, Limits},
     upstream::Upstream,
 };
-use crate::access::Principal;
+use crate::journal::Journal;
+use crate::access::{AuthError, Principal};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
+use futures::{FutureExt, future::LocalBoxFuture};
 use std::{
     future::{Ready, ready},
     sync::{Arc, OnceLock},
@@ -74,14 +76,15 @@ impl FromRequest for Stranger {
 
 impl FromRequest for Caller {
     type Error = Failure;
-    type Future = Ready<Result<Self, Failure>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request))
+        let request = request.clone();
+        async move { caller(&request).await }.boxed_local()
     }
 }
 
-fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
+async fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
     let up = upstream(request)?;
     let bearer = bearer(request)?;
     let cookie = request.cookie(COOKIE);
@@ -108,12 +111,18 @@ fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
             ));
         }
     };
-    let who = up.access.authenticate(&token).inspect_err(|_| {
-        // Guessing is slowed; that this one may be over the limit changes nothing for it.
-        if let Ok(shared) = shared(request) {
-            let _ = shared.limits.take(&format!("address {}", address(request)), limit::STRANGER, Instant::now());
+    let known = match up.access.authenticate(&token) {
+        // Made a moment ago, perhaps, on another node or by the command line.
+        Err(AuthError::Unknown) => {
+            let asker = format!("address {}", address(request));
+            shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
+            let last = up.journal.position().await.map_err(Failure::from)?.last;
+            up.projected(last).await?;
+            up.access.authenticate(&token)
         }
-    })?;
+        known => known,
+    };
+    let who = known?;
     let asker = format!("user {}/{}", who.tenant, who.user);
     shared(request)?.limits.take(&asker, limit::USER, Instant::now())?;
     Ok(Caller { who, up })

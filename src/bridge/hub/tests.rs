@@ -79,9 +79,8 @@ impl Client {
     async fn takes(&mut self, hub: &Hub, journal: &MemoryJournal, reach: &Reach, most: usize) -> Start {
         let (mut feed, start) = Feed::open(hub, journal, reach.clone(), self.place.clone()).await.unwrap();
         self.place.epoch = Some(hub.position().epoch);
-        if let Start::From(seq) | Start::Anew { seq, .. } = start {
-            self.place.last_seq = Some(seq);
-        }
+        let (Start::From(seq) | Start::Anew { seq, .. }) = start;
+        self.place.last_seq = Some(seq);
         for _ in 0..most {
             if self.place.last_seq == Some(EVENTS) {
                 break;
