@@ -68,19 +68,32 @@ impl World {
     /// Fills a tenant with what every route shows, all of it marked; the keys that paths name.
     async fn fill(&self, tenant: &str, token: &str) -> Vec<(&'static str, String)> {
         let text = format!("human, about my {MARK}");
-        self.kefu.run(&["send", "--tenant", tenant, "--channel", "web", "--from", MARK, "--name", MARK, "--wait", "0s", &text]);
+        self.kefu.run(&[
+            "send",
+            "--tenant",
+            tenant,
+            "--channel",
+            "web",
+            "--from",
+            MARK,
+            "--name",
+            MARK,
+            "--wait",
+            "0s",
+            &text,
+        ]);
         let (conversation, contact) = (conversation_key("web", MARK), contact_key("web", MARK));
         for (path, command) in [
             (format!("/agents/{MARK}"), json!({ "type": "register", "name": MARK })),
             (
                 format!("/entries/{MARK}"),
                 json!({ "type": "draft", "content": {
-                "variants": [format!("where is my {MARK}")], "answer": { "text": MARK }, "language": "en" } }),
+                    "question": format!("where is my {MARK}"), "answer": MARK, "language": "en" } }),
             ),
             (
                 "/settings/routing".to_owned(),
                 json!({ "type": "set", "value": { "rules": [
-                { "name": MARK, "when": "true", "queue": "support" }] } }),
+                { "name": MARK, "when": "true", "then": { "queue": "support" } }] } }),
             ),
         ] {
             let (status, answer) = self.commands(&path, token, command).await;

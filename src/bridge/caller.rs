@@ -5,8 +5,8 @@ use super::{
     limit::{self, Limits},
     upstream::Upstream,
 };
-use crate::journal::Journal;
 use crate::access::{AuthError, Principal};
+use crate::journal::Journal;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use futures::{FutureExt, future::LocalBoxFuture};
 use std::{
