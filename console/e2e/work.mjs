@@ -173,6 +173,17 @@ export async function oneOfTwoWins(a, b, supervisor, customer, names) {
     const holders = async () => (await reply(a).count()) + (await reply(supervisor).count());
     await until(async () => (await holders()) === 1, 'exactly one of them has it');
   });
+  await step('the winner closes it by keys', async () => {
+    const winner = (await a.getByRole('textbox', { name: 'Reply' }).count()) === 1 ? a : supervisor;
+    // Out of the writing field, in which letters are letters.
+    await winner.getByRole('heading', { level: 1 }).click();
+    await winner.keyboard.press('c');
+    await winner.getByLabel('Disposition').selectOption('solved');
+    await winner.getByRole('dialog').getByRole('button', { name: 'Close', exact: true }).last().click();
+    await timeline(winner)
+      .getByText(/Session 1 ended/)
+      .waitFor();
+  });
 }
 
 export async function supervisorSees(supervisor, customer) {

@@ -6,10 +6,11 @@ import { t, tv } from '../i18n';
 import type { Row } from '../model/fold';
 import { LISTS } from '../model/lists';
 import { counts, inList, listState, loadList, loadMore } from '../state/inbox';
-import { linkState, typing } from '../state/link';
+import { linkState, typing, watch } from '../state/link';
 import { nameOf } from '../state/people';
 import { href, route } from '../state/route';
 import { myKey } from '../state/session';
+import { leave } from '../state/thread';
 import { Icon } from '../ui/icons';
 import { Ago, Empty, Initials, Since, Until } from '../ui/parts';
 import { ConversationView } from './conversation/view';
@@ -23,6 +24,13 @@ export function Inbox() {
   useEffect(() => {
     if (connected) void loadList(list);
   }, [list, connected]);
+  // Here, and not where a conversation goes: the next one may have come before the one before it has gone.
+  useEffect(() => {
+    if (open) return;
+    leave();
+    watch(undefined);
+  }, [open]);
+  useEffect(() => () => watch(undefined), []);
   return (
     <main class={open ? 'inbox has-open' : 'inbox'}>
       <nav class="folders" aria-label={t('inbox.lists')}>

@@ -10,7 +10,7 @@ import { typing, viewers, watch } from '../../state/link';
 import { nameOf } from '../../state/people';
 import { go, route } from '../../state/route';
 import { myKey } from '../../state/session';
-import { leave, loadAll, loadEarlier, moment, open, rowThen, thread, timeline } from '../../state/thread';
+import { loadAll, loadEarlier, moment, open, rowThen, thread, timeline } from '../../state/thread';
 import { Icon } from '../../ui/icons';
 import { Empty, PhaseBadge } from '../../ui/parts';
 import { allowed, start } from './actions';
@@ -31,10 +31,6 @@ export function ConversationView({ conversation, list }: { conversation: string;
     void open(conversation);
     watch(conversation);
     if (!rowOf(conversation)) void fetchRow(conversation);
-    return () => {
-      watch(undefined);
-      leave();
-    };
   }, [conversation]);
 
   const row = rowOf(conversation);
