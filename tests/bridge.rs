@@ -13,6 +13,8 @@ use support::{eventually, kefu::Kefu};
 const ROLES: [&str; 5] = ["agent", "supervisor", "administrator", "analyst", "service"];
 /// Stands in everything that the first tenant has.
 const MARK: &str = "zebra";
+/// The key of what has no key of its own: asked for in vain, it is named in the answer.
+const KEY: &str = "striped";
 
 /// A kefu with two tenants, and what is needed to ask it.
 struct World {
@@ -84,9 +86,9 @@ impl World {
         ]);
         let (conversation, contact) = (conversation_key("web", MARK), contact_key("web", MARK));
         for (path, command) in [
-            (format!("/agents/{MARK}"), json!({ "type": "register", "name": MARK })),
+            (format!("/agents/{KEY}"), json!({ "type": "register", "name": MARK })),
             (
-                format!("/entries/{MARK}"),
+                format!("/entries/{KEY}"),
                 json!({ "type": "draft", "content": {
                     "question": format!("where is my {MARK}"), "answer": MARK, "language": "en" } }),
             ),
@@ -110,8 +112,8 @@ impl World {
         vec![
             ("/conversations/{key}", conversation),
             ("/contacts/{key}", contact),
-            ("/agents/{key}", MARK.to_owned()),
-            ("/entries/{key}", MARK.to_owned()),
+            ("/agents/{key}", KEY.to_owned()),
+            ("/entries/{key}", KEY.to_owned()),
             ("/settings/{key}", "routing".to_owned()),
             ("/users/{key}", "ada".to_owned()),
             ("/files/{object}", object),
@@ -128,6 +130,7 @@ fn path_of(route: &Route, keys: &[(&'static str, String)]) -> String {
     match route.path {
         "/search/messages" => format!("{path}?text={MARK}"),
         "/events" => format!("{path}?wait=0"),
+        "/files" => format!("{path}?name=a.png"),
         "/conversations" => format!("{path}?inbox=all"),
         "/contacts" => format!("{path}?channel=web"),
         _ => path,
@@ -138,7 +141,7 @@ fn path_of(route: &Route, keys: &[(&'static str, String)]) -> String {
 fn body_of(route: &Route) -> Option<Value> {
     match route.body? {
         "command-request" => Some(json!({ "command": { "type": "lift_quarantine" } })),
-        "ask" => Some(json!({ "question": MARK })),
+        "ask" => Some(json!({ "question": "where is it" })),
         "sign-in" => Some(json!({ "tenant": "demo", "user": "nobody", "password": "wrong" })),
         "token" => Some(json!({ "name": "test" })),
         "password" => Some(json!({ "password": "a long enough phrase" })),

@@ -23,7 +23,15 @@ const ROWS: usize = 50;
 /// At most.
 const MAX_ROWS: usize = 500;
 
+/// Whether the caller may read any conversation at all: one's own is the least.
+fn some(caller: &Caller) -> Result<(), Failure> {
+    let own = [caller.who.user.clone()];
+    let resource = Resource::Conversation { queues: &[], agents: &own };
+    Ok(caller.up.access.check(&caller.who, Permission::ReadConversation, &resource)?)
+}
+
 pub(in crate::bridge) async fn counts(caller: Caller) -> Result<HttpResponse, Failure> {
+    some(&caller)?;
     let Caller { who, up } = caller;
     let counts = up.read(move |this| Ok(this.inbox.counts(&this.store, &this.access, &who)?)).await?;
     Ok(HttpResponse::Ok().json(counts))
@@ -43,6 +51,7 @@ pub(in crate::bridge) async fn list(caller: Caller, asked: Query<Listed>) -> Res
     if limit == 0 || limit > MAX_ROWS {
         return Err(Failure::invalid(format!("`limit` is 1 to {MAX_ROWS}")));
     }
+    some(&caller)?;
     let Caller { who, up } = caller;
     up.caught_up().await?;
     let page = up.read(move |this| {

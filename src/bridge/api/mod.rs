@@ -69,6 +69,9 @@ async fn commits(caller: &Caller, kind: AggregateKind, key: &str, range: &Range)
         return Err(Failure::invalid(format!("`limit` is 1 to {MAX_COMMITS}")));
     }
     let mut found = caller.up.commits(&caller.who.tenant, kind, key, range.after.unwrap_or_default()).await?;
+    if found.is_empty() && range.after.is_none() {
+        return Err(Failure::not_found(format!("{kind} {key:?}")));
+    }
     let mut next = None;
     if let Some(before) = range.before {
         found.retain(|(seq, _)| *seq < before);
