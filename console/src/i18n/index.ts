@@ -64,6 +64,11 @@ export function percent(share: number): string {
 export function bytes(size: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
   const step = Math.min(units.length - 1, size > 0 ? Math.floor(Math.log10(size) / 3) : 0);
-  const style = { style: 'unit', unit: units[step]!, maximumFractionDigits: step > 1 ? 1 : 0 } as const;
+  const style = {
+    style: 'unit',
+    unit: units[step]!,
+    unitDisplay: 'narrow',
+    maximumFractionDigits: step > 1 ? 1 : 0,
+  } as const;
   return new Intl.NumberFormat(locale(), style).format(size / 1000 ** step);
 }

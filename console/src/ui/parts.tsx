@@ -83,7 +83,7 @@ export function Toasts() {
 
 /** A person's first letters, on a colour that stays theirs. */
 export function Initials({ name }: { name: string }) {
-  const letters = Array.from(name.trim() || '?');
+  const letters = name.match(/[\p{L}\p{N}]/gu) ?? ['?'];
   const hue = letters.reduce((sum, letter) => sum + (letter.codePointAt(0) ?? 0), 0) % 6;
   return (
     <span class={`initials hue-${hue}`} aria-hidden="true">

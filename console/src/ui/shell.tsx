@@ -12,6 +12,7 @@ import { own, slotsInUse, status } from '../state/people';
 import { language, sound, theme } from '../state/prefs';
 import { go, href, page, route } from '../state/route';
 import { can, me, myKey, signOut } from '../state/session';
+import { useDismiss } from './dismiss';
 import { Icon, type IconName } from './icons';
 import { paletteOpen } from './palette';
 import { Until } from './parts';
@@ -90,20 +91,7 @@ function Status() {
 
 function UserMenu() {
   const [open, setOpen] = useState(false);
-  useEffect(() => {
-    if (!open) return;
-    const close = (event: Event) => {
-      if (event instanceof KeyboardEvent && event.key !== 'Escape') return;
-      if (event.target instanceof Element && event.target.closest('.user-menu')) return;
-      setOpen(false);
-    };
-    addEventListener('click', close);
-    addEventListener('keydown', close);
-    return () => {
-      removeEventListener('click', close);
-      removeEventListener('keydown', close);
-    };
-  }, [open]);
+  useDismiss(open, () => setOpen(false), '.user-menu');
   const user = me.value;
   if (!user) return null;
   return (

@@ -12,6 +12,7 @@ import { act, giveFeedback, sayTyping } from '../../state/link';
 import { me } from '../../state/session';
 import { macros } from '../../state/tenant';
 import { tellError } from '../../state/toasts';
+import { useDismiss } from '../../ui/dismiss';
 import { Icon } from '../../ui/icons';
 import { allowed, wishFocus } from './actions';
 
@@ -34,6 +35,7 @@ export function Composer({ row }: { row: Row }) {
   const [picking, setPicking] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const typed = useRef(0);
+  useDismiss(picking, () => setPicking(false), '.composer .menu-holder');
 
   useEffect(() => {
     if (mode) setText(draft(row.key, mode));

@@ -11,6 +11,7 @@ import { nameOf } from '../../state/people';
 import { go, route } from '../../state/route';
 import { myKey } from '../../state/session';
 import { loadAll, loadEarlier, moment, open, rowThen, thread, timeline } from '../../state/thread';
+import { useDismiss } from '../../ui/dismiss';
 import { Icon } from '../../ui/icons';
 import { Empty, PhaseBadge } from '../../ui/parts';
 import { allowed, start } from './actions';
@@ -60,19 +61,7 @@ function Head({ row, list, card, onCard }: { row: Row; list: string; card: boole
   const others = viewers.value.conversation === row.key ? viewers.value.users : [];
   const shown = moment.value !== null && rowThen.value ? rowThen.value : row;
 
-  useEffect(() => {
-    if (!menu) return;
-    const close = (event: Event) => {
-      if (event instanceof KeyboardEvent && event.key !== 'Escape') return;
-      setMenu(false);
-    };
-    addEventListener('click', close);
-    addEventListener('keydown', close);
-    return () => {
-      removeEventListener('click', close);
-      removeEventListener('keydown', close);
-    };
-  }, [menu]);
+  useDismiss(menu, () => setMenu(false));
 
   return (
     <header class="conversation-head">
