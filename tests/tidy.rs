@@ -35,7 +35,7 @@ const MACHINE: &str = "src/runtime/machine/";
 const CRATES: [(&str, &[&str]); 9] = [
     ("async_nats", &["src/journal/"]),
     ("rocksdb", &["src/store/"]),
-    ("actix", &["src/runtime/", "src/bridge/"]),
+    ("actix", &["src/runtime/", "src/bridge/", "bench/src/sockets.rs"]),
     ("usearch", &["src/search/"]),
     ("tantivy", &["src/search/"]),
     ("cel::", &["src/routing/"]),

@@ -129,6 +129,11 @@ impl Engine {
         self.get("/readyz").await.is_ok_and(|(status, _)| status == 200)
     }
 
+    /// Where its HTTP is.
+    pub fn address(&self) -> SocketAddr {
+        self.http
+    }
+
     /// Status and body of a page of kefu's HTTP port.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.http).await?;

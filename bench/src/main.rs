@@ -5,6 +5,7 @@
 //! - [`memory`]: resident bytes per active and per passive conversation;
 //! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
 //! - [`dispatch`]: from hand-off to offer, and a burst;
+//! - [`sockets`]: from a commit to the frames of two thousand sockets;
 //! - [`waiting`]: a scheduler that starts while a hundred thousand wait;
 //! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`];
 //! - [`vectors`]: nearest neighbours, beside hnswlib and faiss;
@@ -25,6 +26,7 @@ mod rebuild;
 mod redis;
 mod report;
 mod scheduler;
+mod sockets;
 mod throughput;
 mod vectors;
 mod waiting;
@@ -74,6 +76,8 @@ enum What {
     Rebuild(rebuild::Options),
     /// Latency from hand-off to offer at a given rate, and a burst
     Dispatch(dispatch::Options),
+    /// The bridge under 2,000 sockets: from commit to frame, beside an echo server
+    Sockets(sockets::Options),
     /// Time and memory of a scheduler that starts on a store in which many wait
     Waiting(waiting::Options),
     /// One scheduling decision with its index update, beside the same job on Redis (needs redis-server on PATH)
@@ -116,6 +120,7 @@ async fn run(cli: Cli) -> Result<()> {
         What::Throughput(options) => vec![("throughput", throughput::run(&prepared(common).await?, options).await?)],
         What::Memory(options) => vec![("memory", memory::run(&prepared(common).await?, options).await?)],
         What::Rebuild(options) => vec![("rebuild", rebuild::run(&prepared(common).await?, options).await?)],
+        What::Sockets(options) => vec![("sockets", sockets::run(&prepared(common).await?, options).await?)],
         What::Dispatch(options) => vec![("dispatch", dispatch::run(&prepared(common).await?, options).await?)],
         What::Waiting(options) => vec![("waiting", waiting::run(&prepared(common).await?, options).await?)],
         What::Scheduler(options) => vec![("scheduler", on_scheduler(common, options).await?)],

@@ -75,7 +75,7 @@ pub enum ClientFrame {
         #[serde(default)]
         view: View,
     },
-    /// Asks an aggregate to do something; [`ServerFrame::Result`] answers.
+    /// Asks an aggregate to do something; a `result` answers.
     Command {
         /// Unique among all that this user ever sends. Sent again, it is not carried out twice: the first result comes again.
         #[schemars(length(min = 1, max = 128))]
@@ -203,7 +203,7 @@ pub enum ServerFrame {
     },
 }
 
-/// What is asked over HTTP of an aggregate: the same as [`ClientFrame::Command`], its address being in the path.
+/// What is asked over HTTP of an aggregate: the same as by a frame `command`, its address being in the path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRequest {
     /// Unique among all that this user ever sends; a retry under the same id gets the first result. One is made if it is absent.
@@ -217,7 +217,7 @@ pub struct CommandRequest {
     pub command: Value,
 }
 
-/// The answer to [`CommandRequest`]: with status 200, or 409 where it was refused.
+/// The answer to a command over HTTP: with status 200, or 409 where it was refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandResponse {
     /// The result.

@@ -3,8 +3,9 @@
 use super::{answer::Failure, inbox, upstream::Upstream};
 use crate::access::{Permission, Principal, Resource};
 use kefu_events::{
-    Actor, ActorKind, AggregateKind, CommandResult, agent::AgentCommand, contact::ContactCommand,
-    conversation::ConversationCommand, faq::FaqCommand, key::is_token, settings::SettingsCommand,
+    Actor, ActorKind, AggregateKind, CommandHeader, CommandResult, Timestamp, agent::AgentCommand,
+    contact::ContactCommand, conversation::ConversationCommand, faq::FaqCommand, key::is_token,
+    settings::SettingsCommand,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -56,7 +57,16 @@ pub(super) async fn carry_out(up: &Arc<Upstream>, who: &Principal, wanted: Wante
     let id = format!("{}:{id}", who.user);
     // What a supervisor's power was used for is on record before it is.
     up.access.record_power(who, permission, kind, &key, &id).await?;
-    let mut result = up.command(&who.tenant, kind, &key, id.clone(), expected_version, actor, command).await?;
+    let header = CommandHeader {
+        id: id.clone(),
+        aggregate: kind,
+        key: key.clone(),
+        expected_version,
+        actor,
+        at: Timestamp::from_millis(chrono::Utc::now().timestamp_millis()),
+        correlation: None,
+    };
+    let mut result = up.command(&who.tenant, header, command).await?;
     result.id = id.split_once(':').map(|(_, id)| id.to_owned()).unwrap_or_default();
     let is_stale = result.refusal.as_ref().is_some_and(|refusal| refusal.code == "stale");
     let changed = match expected_version.filter(|_| is_stale) {

@@ -33,8 +33,12 @@ async fn it_says_why_the_node_is_not_ready_and_then_that_it_is() {
     ready.store(true, Ordering::SeqCst);
     assert!(get(address, &address.to_string(), "/readyz").starts_with("HTTP/1.1 200"));
     assert!(get(address, "localhost", "/metrics").contains("kefu_build_info"));
-    assert!(get(address, "localhost", "/").contains("ready"));
-    assert!(get(address, "localhost", "/nothing").starts_with("HTTP/1.1 404"));
+    let page = get(address, "localhost", "/");
+    assert_eq!(page.contains("<!doctype html>"), Bridge::has_console(), "{page}");
+    assert!(page.contains("script-src 'self'"), "{page}");
+    assert!(get(address, "localhost", "/assets/nothing.js").starts_with("HTTP/1.1 404"));
+    assert!(get(address, "localhost", "/api/v1/nothing").starts_with("HTTP/1.1 404"));
+    assert!(get(address, "localhost", "/api/v1/session").starts_with("HTTP/1.1 503"), "there is no node behind it");
     assert!(get(address, "evil.example", "/").starts_with("HTTP/1.1 421"));
     bridge.stop().await;
     assert!(TcpStream::connect(address).is_err());

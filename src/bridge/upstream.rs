@@ -13,9 +13,7 @@ use crate::{
     store::Store,
 };
 use bytes::Bytes;
-use kefu_events::{
-    Actor, AggregateKind, CommandHeader, CommandResult, Timestamp, envelope::Command, query::QueryResponse,
-};
+use kefu_events::{AggregateKind, CommandHeader, CommandResult, envelope::Command, query::QueryResponse};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::JoinHandle};
@@ -125,26 +123,8 @@ impl Upstream {
     }
 
     /// Sends a command and waits for its result.
-    pub async fn command(
-        &self,
-        tenant: &str,
-        kind: AggregateKind,
-        key: &str,
-        id: String,
-        expected_version: Option<u64>,
-        actor: Actor,
-        body: Value,
-    ) -> Result<CommandResult, Failure> {
-        let source = actor.kind.as_str().to_owned();
-        let header = CommandHeader {
-            id: id.clone(),
-            aggregate: kind,
-            key: key.to_owned(),
-            expected_version,
-            actor,
-            at: Timestamp::from_millis(chrono::Utc::now().timestamp_millis()),
-            correlation: None,
-        };
+    pub async fn command(&self, tenant: &str, header: CommandHeader, body: Value) -> Result<CommandResult, Failure> {
+        let (source, key, id) = (header.actor.kind.as_str().to_owned(), header.key.clone(), header.id.clone());
         let payload = serde_json::to_vec(&Command { header, body }).map_err(|error| Failure::internal(&error))?;
         if payload.len() > MAX_COMMAND_BYTES {
             return Err(Failure::too_large(format!(

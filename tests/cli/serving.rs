@@ -164,7 +164,7 @@ fn health_and_metrics_are_on_http() {
     for line in ["kefu_ready 1", "kefu_partitions_owned 16", "kefu_nats_connected 1", "kefu_inputs_total{"] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
-    assert!(get(&kefu, "/").contains("ready"));
+    assert!(get(&kefu, "/api/v1/openapi.json").contains("\"openapi\":\"3.1.0\""));
 }
 
 #[test]

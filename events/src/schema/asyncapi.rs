@@ -116,7 +116,7 @@ pub(super) fn document(schemas: &BTreeMap<String, Value>) -> Value {
         json!({"title": "Query", "contentType": "application/json",
         "payload": {"type": "object", "description": "The query's parameters. An empty body is an empty object."}}),
     );
-    json!({
+    let mut document = json!({
         "asyncapi": "3.0.0",
         "id": "urn:kefu:asyncapi",
         "info": {
@@ -133,7 +133,36 @@ pub(super) fn document(schemas: &BTreeMap<String, Value>) -> Value {
         "channels": CHANNELS.iter().map(|it| (it.name.to_owned(), channel(it, &names))).collect::<Map<_, _>>(),
         "operations": OPERATIONS.iter().map(operation).collect::<Map<_, _>>(),
         "components": {"messages": components},
-    })
+    });
+    add_socket(&mut document);
+    document
+}
+
+/// The bridge's WebSocket, which has a server and a channel of its own.
+fn add_socket(document: &mut Value) {
+    document["servers"]["bridge"] = json!({"host": "127.0.0.1:7070", "pathname": "/api/v1", "protocol": "ws",
+        "description": "The bridge, for agents' consoles and scripts: with a session's cookie or `Authorization: Bearer`. Its HTTP \
+                        interface is described at /api/v1/openapi.json."});
+    let message = |name: &str| json!({"$ref": format!("#/components/messages/{name}")});
+    document["channels"]["socket"] = json!({
+        "address": "/socket",
+        "servers": [{"$ref": "#/servers/bridge"}],
+        "description": "One JSON object in each text message. The client's first frame is `resume`; what follows comes in the order \
+                        of the log.",
+        "messages": {"client-frame": message("client-frame"), "server-frame": message("server-frame")},
+    });
+    for (action, name, description) in [
+        ("send", "client-frame", "Begin or go on, and ask for something."),
+        ("receive", "server-frame", "Learn what happens, and what became of commands."),
+    ] {
+        document["operations"][format!("console-{action}-socket")] = json!({
+            "action": action,
+            "channel": {"$ref": "#/channels/socket"},
+            "description": description,
+            "tags": [{"name": "console"}],
+            "messages": [{"$ref": format!("#/channels/socket/messages/{name}")}],
+        });
+    }
 }
 
 fn message(name: &str, schema: &Value) -> Value {

@@ -267,6 +267,7 @@ fn the_asyncapi_document_hangs_together() {
     let subjects: BTreeSet<_> =
         api["channels"].as_object().unwrap().values().filter_map(|it| it["address"].as_str()).collect();
     let expected = [
+        "/socket",
         "kefu.cmd.{tenant}.{source}.{key}",
         "kefu.events.{tenant}.{aggregate}.{key}",
         "kefu.in.{tenant}.{channel}.{key}",
