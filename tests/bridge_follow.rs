@@ -139,3 +139,22 @@ async fn a_client_misses_nothing_when_kefu_is_killed_again_and_again_beneath_it(
     assert_eq!(live["commits"], afterwards["commits"]);
     assert!(live["connections"].as_u64().unwrap() > 1, "it was cut off: {live}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_broken_frames_and_one_that_is_too_large_harm_nobody() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(reason) => return skip("broken frames", &reason),
+    };
+    let mut kefu = Kefu::start().await;
+    let token = supervisor(&kefu);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/adapters/fuzzer.py");
+    let mut command = Command::new(python);
+    command.arg(script).args(["--url", &kefu.socket_url(), "--token", &token, "--frames", "10000"]);
+    let fuzzer = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let figures = end_of(fuzzer).await;
+    assert_eq!(figures["frames"], 10_000);
+    assert!(figures["answers"].as_u64().unwrap() > 1_000, "what is wrong is told: {figures}");
+    assert!(kefu.ended().is_none(), "the same process still serves");
+    assert!(!kefu.last_words().contains("panicked"));
+}

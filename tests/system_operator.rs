@@ -183,7 +183,7 @@ async fn active(journal: &NatsJournal) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_graceful_stop_finishes_what_was_begun() {
     // So many that some are left, however quick kefu is.
-    const MESSAGES: usize = 15_000;
+    const MESSAGES: usize = 40_000;
     // A server that stays when kefu goes, to look at what was left.
     let bus = nats::TestServer::start().await;
     let (user, password) = bus.server.engine_login();

@@ -156,6 +156,9 @@ impl Bridge {
         self.server.stop(true).await;
         // It has ended by now, but for its last instructions.
         let _ = self.thread.join();
+        if let Some(upstream) = self.shared.upstream.get() {
+            upstream.stop().await;
+        }
     }
 }
 

@@ -15,7 +15,10 @@ use crate::{
 use bytes::Bytes;
 use kefu_events::{AggregateKind, CommandHeader, CommandResult, envelope::Command, query::QueryResponse};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 /// How long a command may take before the client is told that its result is not known yet.
@@ -48,13 +51,7 @@ pub(super) struct Upstream {
     pub node: String,
     queries: Queries,
     runtime: Handle,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Upstream {
@@ -67,7 +64,18 @@ impl Upstream {
             tokio::spawn(super::presence::run(journal.clone(), store.clone())),
         ];
         let (inbox, runtime) = (Inbox::default(), Handle::current());
+        let tasks = Mutex::new(tasks);
         Arc::new(Self { journal, store, access, hub, inbox, live, node, queries, runtime, tasks })
+    }
+
+    /// Ends what runs. When this returns, none of it holds the store any more: RocksDB must not be closed by a thread that is
+    /// still at it while the process exits.
+    pub async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            task.abort();
+            let _ = task.await;
+        }
     }
 
     /// Runs what reads the store on a thread that may wait.
