@@ -330,7 +330,9 @@ impl Running {
             tracing::warn!(%error, "run.json cannot be removed");
         }
         self.queries.abort();
+        let _ = self.queries.await;
         let engine = lock(&self.engine).take();
+        let store = engine.as_ref().map(|engine| engine.store().clone());
         if let Some(engine) = engine
             && let Err(error) = engine.stop().await
         {
@@ -338,6 +340,16 @@ impl Running {
         }
         let _ = timeout(Duration::from_secs(2), self.journal.flush()).await;
         self.bridge.stop().await;
+        // Threads that are just ending may hold it. RocksDB aborts if one of them closes it while the process exits.
+        let gone = async {
+            while store.as_ref().is_some_and(|store| !store.is_last()) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if timeout(Duration::from_secs(3), gone).await.is_err() {
+            tracing::debug!("something still holds the store");
+        }
+        drop(store);
         if let Bus::Managed(server) = self.bus {
             server.stop().await;
         }

@@ -169,6 +169,11 @@ impl Store {
         self.0.settings.load_full()
     }
 
+    /// Whether nobody else has this store any more: dropping it closes RocksDB.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// The last commit that the store knows. Goes back (to 0, most often) when the store has to be built anew.
     pub fn projected(&self) -> u64 {
         *self.0.projected.borrow()
