@@ -13,6 +13,7 @@ use crate::{
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
     journal::{Journal, subjects},
+    reporting::{ReportingTask, Reports},
     runtime::{
         machine::Limits,
         node::{Node, NodeOptions, NodeStatus},
@@ -111,6 +112,7 @@ pub struct Engine {
     dispatch: Dispatch,
     answering: Answering,
     archive: Option<ArchiveTask>,
+    reporting: ReportingTask,
 }
 
 impl Engine {
@@ -130,6 +132,7 @@ impl Engine {
         let (journal, name) = (options.journal.clone(), options.name.clone());
         let answering = Answering::start(journal, store.clone(), name, &options.answering)?;
         let archive = options.archive_dir.map(|dir| ArchiveTask::start(options.journal.clone(), store.clone(), dir));
+        let reporting = ReportingTask::start(options.journal.clone(), store.clone());
         let node = Node::start(NodeOptions {
             journal: options.journal,
             subjects: options.subjects,
@@ -140,7 +143,7 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node, dispatch, answering, archive })
+        Ok(Self { store, projector, node, dispatch, answering, archive, reporting })
     }
 
     /// What the projector remembers.
@@ -168,6 +171,11 @@ impl Engine {
         self.archive.as_ref().map(ArchiveTask::archive).unwrap_or_default()
     }
 
+    /// Figures.
+    pub fn reports(&self) -> Reports {
+        Reports::new(self.store.clone(), self.reporting.progress())
+    }
+
     /// What the node owns.
     pub fn status(&self) -> NodeStatus {
         self.node.status()
@@ -190,6 +198,7 @@ impl Engine {
         if let Some(archive) = self.archive {
             archive.stop().await;
         }
+        self.reporting.stop().await;
         self.dispatch.stop().await;
         self.node.stop().await;
         Ok(self.projector.stop().await?)

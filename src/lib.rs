@@ -37,6 +37,7 @@ pub mod faq;
 pub mod http;
 pub mod journal;
 pub mod policy;
+pub mod reporting;
 pub mod routing;
 pub mod runtime;
 pub mod scheduler;

@@ -41,6 +41,16 @@ pub mod name {
     /// author?, agent?, from?, to?, notes?, by_relevance?, offset?, limit?}`. `author` is `customer`, `agent`, `bot`,
     /// `system` or `note`; `notes: false` leaves out what only colleagues see. With how many there are in all.
     pub const SEARCH_MESSAGES: &str = "search_messages";
+    /// Figures of a stretch of time: `{from, to, by?, value?, step?, metrics?}`. `by` is `all`, `channel`, `queue`, `agent`, `skill`,
+    /// `intent` or `entry`; `step` is `minute`, `hour` or `day`.
+    pub const REPORT: &str = "report";
+    /// Ended sessions behind a figure: `{from, to, metric?, by?, value?, after?, limit?}`.
+    pub const REPORT_SESSIONS: &str = "report_sessions";
+    /// What every figure means: its formula, sources and edge cases.
+    pub const METRICS: &str = "metrics";
+    /// How far the figures are: `{rebuild?}`; with `rebuild`, they are built anew out of the whole log, and the old ones are served
+    /// meanwhile.
+    pub const REPORT_STATUS: &str = "report_status";
     /// One user, without any hash: `{id}`.
     pub const USER: &str = "user";
     /// Users by name, or those with a role: `{role?, after?, limit?}`. Without any hash.

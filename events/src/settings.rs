@@ -1,7 +1,8 @@
 //! A tenant's configuration: documents, each an aggregate, so that every change has an author and can be undone.
 //!
 //! The document `tenant` holds [`TenantSettings`]; `channel-<channel>` holds a JSON merge patch (RFC 7396) that is laid
-//! over it for one channel; `routing` holds [`RoutingSettings`](crate::routing::RoutingSettings).
+//! over it for one channel; `routing` holds [`RoutingSettings`](crate::routing::RoutingSettings), `reporting` holds
+//! [`ReportingSettings`].
 
 use crate::{CommandRefused, QuarantineLifted, Quarantined, Timestamp, V, tagged::tagged};
 use schemars::JsonSchema;
@@ -16,6 +17,9 @@ pub const CHANNEL_DOCUMENT_PREFIX: &str = "channel-";
 
 /// Name of the document that says how conversations find their agents.
 pub const SCHEDULING_DOCUMENT: &str = "scheduling";
+
+/// Name of the document that says what figures are measured by.
+pub const REPORTING_DOCUMENT: &str = "reporting";
 
 /// What may be asked of a settings document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -343,6 +347,51 @@ pub enum OutOfHoursAction {
     Callback,
     /// They are told the text, and the session is closed.
     Close,
+}
+
+/// What figures are measured by, and how long they are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReportingSettings {
+    /// Seconds within which a wait is to end, in queues without a target in the document `scheduling`.
+    #[schemars(range(min = 0, max = 86400))]
+    pub service_level_s: u32,
+    /// Seconds within which a wait that is given up does not count as abandoned.
+    #[schemars(range(min = 0, max = 86400))]
+    pub short_abandon_s: u32,
+    /// Seconds of business hours within which an agent's first reply is to come.
+    #[schemars(range(min = 0, max = 2592000))]
+    pub first_response_s: u32,
+    /// Hours after the end of a session within which the next one counts as reopened.
+    #[schemars(range(min = 0, max = 8760))]
+    pub reopen_within_h: u32,
+    /// Hours after the end of a session within which a return says that it was not resolved.
+    #[schemars(range(min = 0, max = 8760))]
+    pub fcr_within_h: u32,
+    /// Days for which figures of single minutes are kept.
+    #[schemars(range(min = 1, max = 36500))]
+    pub keep_minutes_days: u32,
+    /// Days for which figures of single hours are kept. Those of days are kept for ever.
+    #[schemars(range(min = 1, max = 36500))]
+    pub keep_hours_days: u32,
+    /// Days for which the sessions behind figures can be listed.
+    #[schemars(range(min = 1, max = 36500))]
+    pub keep_sessions_days: u32,
+}
+
+impl Default for ReportingSettings {
+    fn default() -> Self {
+        Self {
+            service_level_s: 20,
+            short_abandon_s: 5,
+            first_response_s: 60,
+            reopen_within_h: 24,
+            fcr_within_h: 72,
+            keep_minutes_days: 14,
+            keep_hours_days: 400,
+            keep_sessions_days: 400,
+        }
+    }
 }
 
 impl Default for TenantSettings {

@@ -15,18 +15,17 @@ use crate::{
     aggregate::Tracked,
     conversation,
     journal::{Journal, JournalError, Recorded},
+    runtime::follow::{FollowError, Portion, follow},
     search::{
         lexical::IndexError,
         messages::{self, Hits, Message, MessageIndex, MessageReader, Wanted},
     },
-    store::{CommitFeed, DecodedCommit, Store},
+    store::{DecodedCommit, Store},
 };
-use futures::StreamExt;
 use kefu_events::{AggregateKind, AuthorKind, Commit, Content, conversation::ConversationEvent, upcast::decode_commit};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use std::{
-    convert::Infallible,
     fs, io,
     num::NonZeroUsize,
     path::PathBuf,
@@ -36,14 +35,12 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{broadcast::error::RecvError, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
 /// Portions of commits on their way to the index. Beyond that the log waits where it is.
 const ON_THE_WAY: usize = 16;
-/// Commits in a portion that is read from the log, at most.
-const PORTION: usize = 256;
 /// Between two commits of the index: each costs some milliseconds of the disk, and nobody looks for what was said a second ago.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// The same while the index is far behind, where nobody sees it anyway: fewer and larger segments.
@@ -156,8 +153,8 @@ enum Broken {
     Io(#[from] io::Error),
     #[error("the indexing thread has ended")]
     Thread,
-    #[error("the store reads the log anew")]
-    ReadAnew,
+    #[error(transparent)]
+    Follow(#[from] FollowError),
 }
 
 impl<J: Journal> Follower<J> {
@@ -207,9 +204,9 @@ impl<J: Journal> Follower<J> {
             _ = stopped.changed() => Ok(()),
             Err(error) = async {
                 // Nobody can be served before the store is there, and everybody without the archive.
-                projected.wait_for(|seq| *seq >= end).await.map_err(|_| Broken::ReadAnew)?;
-                self.read(after, &send).await
-            } => Err(error),
+                projected.wait_for(|seq| *seq >= end).await.map_err(|_| FollowError::ReadAnew)?;
+                follow(&self.journal, &self.store, after, &send).await
+            } => Err(error.into()),
         };
         drop(send);
         // What is on its way is committed first.
@@ -219,62 +216,6 @@ impl<J: Journal> Follower<J> {
             Ok(Ok(Ok(()))) => ended,
             _ => Err(Broken::Thread),
         }
-    }
-
-    /// Hands the log on, from this commit on: out of the log until the store is reached, and then what the store reads.
-    async fn read(&self, mut after: u64, send: &mpsc::Sender<Portion>) -> Result<Infallible, Broken> {
-        loop {
-            let mut feed = self.read_log(&mut after, send).await?;
-            loop {
-                let commits = match feed.recv().await {
-                    Ok(commits) => commits,
-                    Err(RecvError::Lagged(_)) => break,
-                    Err(RecvError::Closed) => return Err(Broken::ReadAnew),
-                };
-                let known = commits.partition_point(|commit| commit.seq <= after);
-                let (Some(first), Some(last)) = (commits.get(known), commits.last()) else { continue };
-                // Not of the log's making, as a rule: something was missed.
-                if first.seq > after + 1 {
-                    break;
-                }
-                after = last.seq;
-                send.send(Portion::Folded(commits, known)).await.map_err(|_| Broken::Thread)?;
-            }
-        }
-    }
-
-    /// Hands the log on until the store has not read more of it; then what the store reads comes back.
-    async fn read_log(&self, after: &mut u64, send: &mpsc::Sender<Portion>) -> Result<CommitFeed, Broken> {
-        let mut tail = self.journal.tail(*after, None).await?.ready_chunks(PORTION);
-        let mut reached: Option<(CommitFeed, u64)> = None;
-        while let Some(chunk) = tail.next().await {
-            let mut failed = None;
-            let mut commits = Vec::with_capacity(chunk.len());
-            for item in chunk {
-                match item {
-                    Ok(recorded) => commits.push(recorded),
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            if let Some(last) = commits.last() {
-                *after = last.seq;
-                send.send(Portion::Read(commits)).await.map_err(|_| Broken::Thread)?;
-            }
-            if let Some(error) = failed {
-                return Err(error.into());
-            }
-            if reached.is_none() && *after >= self.store.last_folded() {
-                reached = Some(self.store.watch_commits());
-            }
-            // What was read beside it, up to the moment from which it tells everything.
-            if let Some((feed, _)) = reached.take_if(|(_, from)| *after >= *from) {
-                return Ok(feed);
-            }
-        }
-        Err(JournalError::Unavailable("the log's reader has ended".to_owned()).into())
     }
 
     /// The index and where it stands; a new one, where the old one is damaged or of another log.
@@ -336,14 +277,6 @@ fn commit_id(recorded: &Recorded) -> Option<String> {
         commit_id: String,
     }
     serde_json::from_slice(&recorded.payload).ok().map(|Id { commit_id }| commit_id)
-}
-
-/// Commits on their way to the index.
-enum Portion {
-    /// Out of the log.
-    Read(Vec<Recorded>),
-    /// As the store got them; so many at the beginning are known.
-    Folded(Arc<Vec<DecodedCommit>>, usize),
 }
 
 /// The thread that takes messages in.

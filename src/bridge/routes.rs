@@ -129,6 +129,17 @@ pub const ROUTES: &[Route] = &[
         ("author", "customer, agent, bot, system or note"), ("agent", "by this agent"), ("from", "not before"),
         ("to", "not after"), ("by_relevance", "true: the best ones first"), ("limit", "hits, 1 to 100")], None,
         api::knowledge::search),
+    route!(get "GET", "/reports", Door::Has(Permission::ReadReport), "Figures of a stretch of time", &[
+        ("from", "from this moment on"), ("to", "up to this moment, which is not part of it"),
+        ("by", "all, channel, queue, agent, skill, intent or entry"), ("value", "only this one of them"),
+        ("step", "minute, hour or day: a row for each"), ("metrics", "comma-separated names; all, if absent")], None,
+        api::figures::report),
+    route!(get "GET", "/reports/sessions", Door::Has(Permission::ReadReport), "Ended sessions behind a figure, the earliest first", &[
+        ("from", "ended at this moment or later"), ("to", "ended before this moment"), ("metric", "only those behind this figure"),
+        ("by", "queue, agent, channel, skill or intent"), ("value", "only those with this one"), PAGE[0],
+        ("limit", "sessions, 1 to 1000")], None, api::figures::sessions),
+    route!(get "GET", "/reports/metrics", Door::Has(Permission::ReadReport), "What every figure means", &[], None,
+        api::figures::metrics),
     route!(get "GET", "/settings", Door::Has(Permission::ReadSettings), "Names of the settings documents", &[], None,
         api::settings::documents),
     route!(get "GET", "/settings/{key}", Door::Has(Permission::ReadSettings), "A settings document with its history", &[],

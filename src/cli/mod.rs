@@ -26,6 +26,7 @@ mod output;
 mod queue;
 mod rejected;
 mod replay;
+mod report;
 mod rules;
 mod scheduler;
 mod schema;
@@ -141,6 +142,8 @@ enum Command {
     Faq(faq::Faq),
     Search(search::Search),
     Queue(queue::Queue),
+    #[command(subcommand)]
+    Report(report::Report),
     Why(why::Why),
     #[command(subcommand)]
     Channel(channel::Channel),
@@ -253,6 +256,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Search(args) => args.run(session).await?,
         Command::Queue(args) => args.run(session).await?,
         Command::Why(args) => args.run(session).await?,
+        Command::Report(args) => args.run(session).await?,
         Command::Channel(args) => args.run(session).await?,
         Command::Analyst(args) => args.run(session).await?,
         Command::Rejected(args) => args.run(session).await?,

@@ -243,11 +243,12 @@ impl Running {
         let started = start_engine(config, &journal).await?;
         let (store, progress) = (started.store().clone(), started.projector().progress());
         let (floors, desk, archive) = (started.floors(), started.desk(), started.archive());
+        let reports = started.reports();
         let node_name = started.status().name;
         *lock(&engine) = Some(started);
         let told = probe.clone();
         let node = move || serde_json::to_value(told()).unwrap_or_default();
-        let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, node);
+        let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, reports, node);
         let access = Access::new(store.clone(), progress.clone(), journal.clone());
         bridge.connect(UpstreamOptions {
             journal: journal.clone(),

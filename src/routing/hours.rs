@@ -45,6 +45,31 @@ impl<'a> Hours<'a> {
         is_open_at(self.zone, self.hours, now)
     }
 
+    /// Milliseconds from one moment to another in which somebody is there; no more than a year of them is looked at.
+    pub fn open_ms(&self, from: Timestamp, to: Timestamp) -> u64 {
+        let whole = u64::try_from(to.millis_since(from)).unwrap_or(0);
+        let is_always_open = days(self.hours).iter().all(|(_, times)| times.is_empty());
+        if whole == 0 || (is_always_open && self.hours.holidays.is_empty()) {
+            return whole;
+        }
+        let (first, last) = (local(self.zone, from).date(), local(self.zone, to).date());
+        let dates = first.iter_days().take_while(|date| *date <= last).take(LOOKED_AHEAD_DAYS as usize);
+        let is_holiday = |date: &NaiveDate| self.hours.holidays.iter().any(|day| day.parse() == Ok(*date));
+        let mut open = 0;
+        for date in dates.filter(|date| !is_holiday(date)) {
+            let times: Vec<(u32, u32)> =
+                if is_always_open { vec![(0, DAY_MIN)] } else { times_on(self.hours, date).collect() };
+            for (opens, closes) in united(times) {
+                let (Some(opens), Some(closes)) = (instant(self.zone, date, opens), instant(self.zone, date, closes))
+                else {
+                    continue;
+                };
+                open += u64::try_from(closes.min(to).millis_since(opens.max(from))).unwrap_or(0);
+            }
+        }
+        open
+    }
+
     /// When somebody is there again, if it is known.
     pub fn opens_after(&self, now: Timestamp) -> Option<Timestamp> {
         let today = local(self.zone, now).date();
@@ -86,6 +111,17 @@ pub fn on_shift(
     (is_open_at(zone, hours, now) || said_since, next)
 }
 
+/// The date of a moment where this time zone is; a zone that is not known counts as UTC.
+pub fn date_in(zone: &str, at: Timestamp) -> NaiveDate {
+    local(zone.parse().unwrap_or(Tz::UTC), at).date()
+}
+
+/// When a date begins where this time zone is; a zone that is not known counts as UTC.
+pub fn midnight_in(zone: &str, date: NaiveDate) -> Timestamp {
+    let utc = || Timestamp::from(date.and_time(chrono::NaiveTime::MIN).and_utc());
+    instant(zone.parse().unwrap_or(Tz::UTC), date, 0).unwrap_or_else(utc)
+}
+
 fn local(zone: Tz, now: Timestamp) -> NaiveDateTime {
     let utc: DateTime<Utc> = now.to_datetime();
     utc.with_timezone(&zone).naive_local()
@@ -101,6 +137,19 @@ fn times_on(hours: &BusinessHours, date: NaiveDate) -> impl Iterator<Item = (u32
     let today = days(hours).into_iter().zip(1..).find(|(_, number)| *number == date.weekday().number_from_monday());
     let times = today.map(|((_, times), _)| times.as_slice()).unwrap_or_default();
     times.iter().filter_map(|text| span(text))
+}
+
+/// Times of a day, those that overlap or touch taken together.
+fn united(mut times: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    times.sort_unstable();
+    let mut united: Vec<(u32, u32)> = Vec::new();
+    for (from, to) in times {
+        match united.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => united.push((from, to)),
+        }
+    }
+    united
 }
 
 /// The moment of a minute of a day, 24:00 being the next day's first. The first of two where clocks are set back; where

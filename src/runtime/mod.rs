@@ -6,6 +6,7 @@
 //! - [`owner`]: the actor around one machine; [`node`]: leases and owners of one process; `timers`: deadlines.
 //! - `asking`: how parts that may not know the bus have commands sent over it;
 //! - [`leaders`]: which tenants a node leads in something that one node does for all;
+//! - [`follow`]: the log for those who follow it beside the projector;
 //! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!
 //! actix is named in [`owner`] and [`node`] only, and is no part of their interfaces to the rest of kefu: it is in maintenance
@@ -14,6 +15,7 @@
 //! The runtime knows aggregates only by [`Kind`](crate::aggregate::kind::Kind): nothing here knows what a conversation is.
 
 mod asking;
+pub mod follow;
 pub mod intake;
 pub mod leaders;
 pub mod machine;

@@ -4,7 +4,7 @@ use kefu_events::{
     access::ACCESS_DOCUMENT,
     key::{RESERVED_CHANNELS, is_token},
     routing::ROUTING_DOCUMENT,
-    settings::{CHANNEL_DOCUMENT_PREFIX, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
+    settings::{CHANNEL_DOCUMENT_PREFIX, REPORTING_DOCUMENT, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
 };
 
 /// What [`is_tenant_name`] asks, for people.
@@ -24,6 +24,8 @@ pub enum Document<'a> {
     Routing,
     /// Who may do what beyond what is shipped.
     Access,
+    /// What figures are measured by.
+    Reporting,
 }
 
 impl<'a> Document<'a> {
@@ -40,6 +42,9 @@ impl<'a> Document<'a> {
         }
         if name == ACCESS_DOCUMENT {
             return Some(Self::Access);
+        }
+        if name == REPORTING_DOCUMENT {
+            return Some(Self::Reporting);
         }
         let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
         (is_token(channel) && !RESERVED_CHANNELS.contains(&channel)).then_some(Self::Channel(channel))

@@ -11,7 +11,7 @@ use kefu_events::{
     access::AccessSettings,
     key::is_token,
     routing::RoutingSettings,
-    settings::{OutOfHoursAction, OutOfHoursSettings, TenantSettings},
+    settings::{OutOfHoursAction, OutOfHoursSettings, ReportingSettings, TenantSettings},
 };
 use regex::{Regex, RegexBuilder};
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ const MONTH_S: u32 = 30 * DAY_S;
 pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
     let Some(document) = Document::named(name) else {
         let message = format!(
-            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\", \"routing\" and \"access\""
+            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\", \"routing\", \"access\" and \"reporting\""
         );
         return Err(Refusal::new("unknown_document", message));
     };
@@ -68,6 +68,7 @@ pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
         Document::Scheduling => scheduling(value),
         Document::Routing => routing_rules(value),
         Document::Access => access(value),
+        Document::Reporting => reporting(value),
     }
 }
 
@@ -84,6 +85,20 @@ fn routing_rules(value: &Value) -> Result<(), Refusal> {
 fn access(value: &Value) -> Result<(), Refusal> {
     let settings: AccessSettings = deserialize(value)?;
     Policies::with(&settings).map(drop).map_err(|wrong| Refusal::new("invalid", wrong.to_string()))
+}
+
+fn reporting(value: &Value) -> Result<(), Refusal> {
+    let settings: ReportingSettings = deserialize(value)?;
+    let year_h = 366 * 24;
+    let century = 36_500;
+    within("service_level_s", settings.service_level_s, 0..=DAY_S)?;
+    within("short_abandon_s", settings.short_abandon_s, 0..=DAY_S)?;
+    within("first_response_s", settings.first_response_s, 0..=MONTH_S)?;
+    within("reopen_within_h", settings.reopen_within_h, 0..=year_h)?;
+    within("fcr_within_h", settings.fcr_within_h, 0..=year_h)?;
+    within("keep_minutes_days", settings.keep_minutes_days, 1..=century)?;
+    within("keep_hours_days", settings.keep_hours_days, 1..=century)?;
+    within("keep_sessions_days", settings.keep_sessions_days, 1..=century)
 }
 
 fn deserialize<T: DeserializeOwned>(value: &Value) -> Result<T, Refusal> {

@@ -53,6 +53,8 @@ pub struct StoreWriter {
     last: u64,
     last_commit_id: String,
     unwritten: usize,
+    /// It is not the one that everybody waits for, but one [`beside`](Store::beside) it.
+    is_beside: bool,
 }
 
 struct Running {
@@ -115,14 +117,49 @@ impl Store {
             last: 0,
             last_commit_id: String::new(),
             unwritten: 0,
+            is_beside: false,
         };
-        for index in 0..writer.running.len() {
-            writer.prepare(index)?;
-        }
-        writer.drop_older_versions()?;
-        writer.serve_what_is_built();
-        writer.start_over();
+        writer.open()?;
         Ok((store, writer))
+    }
+
+    /// A writer of its own for projections that nobody's message waits for: it is fed at its own pace, and writes into the same
+    /// database with checkpoints of its own. Versions of these projections that are not in use are dropped.
+    ///
+    /// # Errors
+    /// The store could not be read or written.
+    pub fn beside(&self, projections: Vec<Box<dyn Projection>>) -> Result<StoreWriter, StoreError> {
+        let database = self.0.aggregates.database.clone();
+        let running = projections.into_iter().map(|new| Running::of(new, &database)).collect();
+        let mut writer = StoreWriter {
+            store: self.clone(),
+            database,
+            running,
+            writes: WriteBatch::default(),
+            identity: String::new(),
+            target: u64::MAX,
+            last: 0,
+            last_commit_id: String::new(),
+            unwritten: 0,
+            is_beside: true,
+        };
+        writer.open()?;
+        Ok(writer)
+    }
+
+    /// The versions of a projection of which something is stored, and whether they were built.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn stored_versions(&self, projection: &str) -> Result<Vec<(u32, bool)>, StoreError> {
+        let database = self.0.aggregates.database.clone();
+        let families = database.family_names();
+        let named = families.iter().filter_map(|family| parse_family_name(family));
+        let versions: BTreeSet<u32> =
+            named.filter(|(name, _)| *name == projection).map(|(_, version)| version).collect();
+        let notes = View { database, families: Arc::new([CHECKPOINTS.to_owned()]) };
+        let built = |version| notes.has(0, Notes::built(&id_of(projection, version)).as_bytes());
+        versions.into_iter().map(|version| Ok((version, built(version)?))).collect()
     }
 }
 
@@ -168,6 +205,19 @@ impl Notes {
 }
 
 impl StoreWriter {
+    fn open(&mut self) -> Result<(), StoreError> {
+        for index in 0..self.running.len() {
+            self.prepare(index)?;
+        }
+        // Beside, another version may be at work until this one takes its place.
+        if !self.is_beside {
+            self.drop_older_versions()?;
+        }
+        self.serve_what_is_built();
+        self.start_over();
+        Ok(())
+    }
+
     /// The store that this writes.
     pub fn store(&self) -> &Store {
         &self.store
@@ -287,7 +337,9 @@ impl StoreWriter {
         for running in &mut self.running {
             running.projection.load(&running.view)?;
         }
-        self.store.0.relay.end();
+        if !self.is_beside {
+            self.store.0.relay.end();
+        }
         self.start_over();
         Ok(())
     }
@@ -444,8 +496,11 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Drops versions that no running projection of the same name still needs.
-    fn drop_older_versions(&mut self) -> Result<(), StoreError> {
+    /// Drops versions that no projection of this writer, of the same name, still needs.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    pub fn drop_older_versions(&mut self) -> Result<(), StoreError> {
         let mut obsolete: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for family in self.database.family_names() {
             let Some((name, version)) = parse_family_name(&family) else { continue };
@@ -487,12 +542,19 @@ impl StoreWriter {
                 }
             }
         }
-        *self.store.0.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+        let mut shown = self.store.0.served.write().unwrap_or_else(PoisonError::into_inner);
+        // Those of other writers stay.
+        shown.retain(|name, _| !self.running.iter().any(|running| running.projection.name() == *name));
+        shown.extend(served);
     }
 
     fn served_without(&self, index: usize) {
-        let name = self.running[index].projection.name();
-        self.store.0.served.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let Running { projection, view, .. } = &self.running[index];
+        let mut shown = self.store.0.served.write().unwrap_or_else(PoisonError::into_inner);
+        // Another version of it is served on.
+        if shown.get(projection.name()).is_some_and(|served| served.families == view.families) {
+            shown.remove(projection.name());
+        }
     }
 
     /// Shows readers how far everything is.
@@ -504,7 +566,15 @@ impl StoreWriter {
             built: running.built,
             essential: running.projection.is_essential(),
         });
-        *self.store.0.statuses.write().unwrap_or_else(PoisonError::into_inner) = statuses.collect();
+        let statuses: Vec<ProjectionStatus> = statuses.collect();
+        {
+            let mut shown = self.store.0.statuses.write().unwrap_or_else(PoisonError::into_inner);
+            shown.retain(|status| !self.running.iter().any(|running| running.projection.name() == status.name));
+            shown.extend(statuses);
+        }
+        if self.is_beside {
+            return;
+        }
         let essential = self.running.iter().filter(|running| running.projection.is_essential());
         let projected = essential.map(Running::seq).min().unwrap_or_default();
         self.store.0.projected.send_if_modified(|before| std::mem::replace(before, projected) != projected);

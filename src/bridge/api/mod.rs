@@ -2,6 +2,7 @@
 
 pub(super) mod conversations;
 pub(super) mod directory;
+pub(super) mod figures;
 pub(super) mod files;
 pub(super) mod knowledge;
 pub(super) mod session;

@@ -282,6 +282,23 @@ impl<J: Journal> Reader<J> {
     }
 }
 
+/// What is wrong with a checkpoint, if anything is: where it does not match the log, what follows from it does not either.
+///
+/// # Errors
+/// The log could not be read.
+pub async fn compare<J: Journal>(
+    journal: &J,
+    log: &LogPosition,
+    checkpoint: &Checkpoint,
+) -> Result<Option<String>, JournalError> {
+    let found = if log.identity == checkpoint.identity && (log.first..=log.last).contains(&checkpoint.seq) {
+        journal.read(checkpoint.seq).await?.map(|commit| commit_id_of(&commit.payload))
+    } else {
+        None
+    };
+    Ok(mismatch(log, checkpoint, found.as_deref()))
+}
+
 /// What is wrong with a checkpoint, if anything is. `stored` is the id of the commit that the log has there now.
 fn mismatch(log: &LogPosition, checkpoint: &Checkpoint, stored: Option<&str>) -> Option<String> {
     let Checkpoint { identity, seq, commit_id } = checkpoint;

@@ -1,5 +1,6 @@
 //! Answers to the queries of [`kefu_events::query`], out of the store. Knows nothing of how they arrive.
 
+mod figures;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -13,6 +14,7 @@ use crate::{
     contact,
     dispatch::Floors,
     faq::entry,
+    reporting::Reports,
     scheduler::{ConversationKey, views::BadKey},
     search::messages::{MAX_REACH, Wanted},
     settings,
@@ -41,6 +43,7 @@ pub struct Queries {
     floors: Floors,
     desk: Desk,
     archive: Archive,
+    reports: Reports,
     node: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -190,9 +193,10 @@ impl Queries {
         floors: Floors,
         desk: Desk,
         archive: Archive,
+        reports: Reports,
         node: impl Fn() -> Value + Send + Sync + 'static,
     ) -> Self {
-        Self { store, progress, floors, desk, archive, node: Arc::new(node) }
+        Self { store, progress, floors, desk, archive, reports, node: Arc::new(node) }
     }
 
     /// The answer to the query `query` of a tenant with these parameters. Reads RocksDB: not for a thread that must not wait.
@@ -223,6 +227,10 @@ impl Queries {
             name::ASK => self.ask(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),
             name::WHY => self.why(tenant, &read(parameters)?),
+            name::REPORT => self.report(tenant, &read(parameters)?),
+            name::REPORT_SESSIONS => self.report_sessions(tenant, &read(parameters)?),
+            name::METRICS => self.metrics(&read(parameters)?),
+            name::REPORT_STATUS => self.report_status(&read(parameters)?),
             name::USER => self.user(tenant, &read(parameters)?),
             name::USERS => self.users(tenant, &read(parameters)?),
             name::SETTINGS => self.document(tenant, &read(parameters)?),

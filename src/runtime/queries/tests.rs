@@ -44,8 +44,15 @@ impl Fixture {
             (AggregateKind::Agent, KindOf::<Agent>::boxed()),
         ];
         let desk = Desk::new(store.clone(), Library::new(dir.path().join("search"), Models::default()), None);
-        let queries =
-            Queries::new(store, shown, Floors::default(), desk, Archive::default(), || json!({"name": "test"}));
+        let queries = Queries::new(
+            store.clone(),
+            shown,
+            Floors::default(),
+            desk,
+            Archive::default(),
+            Reports::new(store, Default::default()),
+            || json!({"name": "test"}),
+        );
         Self { queries, progress, writer, kinds: kinds.into(), cells: HashMap::new(), seq: 0, _dir: dir }
     }
 

@@ -1,0 +1,628 @@
+//! Reports: figures of a stretch of time, broken down or not, out of the rollup.
+
+use super::{
+    metric::{
+        AgentFold, Cell, Dimension, Ledger, Level, METRICS, Metric, Session, Unit, Whose, cell_key, cell_prefix,
+        metric, number_of, parse_cell_key,
+    },
+    rollup::{self, AGENTS, CELLS, SESSIONS, TENANTS, TenantNote},
+    task::{Progress, ReportingStatus},
+};
+use crate::{
+    routing::hours::{date_in, midnight_in},
+    store::{Store, StoreError, View},
+};
+use chrono::Days;
+use kefu_events::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, ops::Range};
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Steps of a series, at most: a year of days, a month of hours, a day of minutes.
+const MAX_STEPS: u32 = 1_500;
+/// Sessions on a page, at most.
+pub const MAX_SESSIONS: usize = 1_000;
+/// Sessions that are looked at for a page, at most.
+const MAX_LOOKED_AT: usize = 200_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// From this moment on.
+    pub from: Timestamp,
+    /// Up to this moment, which is not part of it.
+    pub to: Timestamp,
+    /// What to break down by.
+    #[serde(default = "whole")]
+    pub by: Dimension,
+    /// Only this channel, queue, agent, …: of `by`.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// A row for each stretch of this length; one for all, if absent.
+    #[serde(default)]
+    pub step: Option<Step>,
+    /// Which figures; all that can be broken down so, if absent.
+    #[serde(default)]
+    pub metrics: Option<Vec<String>>,
+}
+
+fn whole() -> Dimension {
+    Dimension::All
+}
+
+/// The length of the stretches of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+    /// A day where the tenant is.
+    Day,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The question is wrong, and what would be right.
+    #[error("{0}")]
+    Invalid(String),
+    /// Figures are being built for the first time, or the store is.
+    #[error("the figures are being read out of the log; ask again in a while")]
+    NotReady,
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The last commit that is in it.
+    pub seq: u64,
+    /// IANA name of the time zone in which days begin.
+    pub zone: String,
+    /// From this moment on: as asked, or earlier where single minutes, or hours, of that time are not kept.
+    pub from: Timestamp,
+    /// Up to this moment.
+    pub to: Timestamp,
+    /// What it is broken down by.
+    pub by: Dimension,
+    /// The figures that it has.
+    pub metrics: Vec<Column>,
+    /// Sorted by `at` and `value`.
+    pub rows: Vec<Row>,
+}
+
+/// A figure of a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: u16,
+    /// Its name, for people.
+    pub label: &'static str,
+    /// What it is measured in.
+    pub unit: Unit,
+    /// Whose work it tells of.
+    pub whose: Whose,
+}
+
+/// A row of a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// When the stretch begins, in a series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The channel, queue, agent, …; empty: the whole.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// By name; what there is nothing to tell of is absent.
+    pub figures: BTreeMap<&'static str, f64>,
+    /// What they are computed from.
+    #[serde(skip)]
+    pub cell: Cell,
+}
+
+/// A definition, as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Definition {
+    /// Name, version, label, unit, and whose work it tells of.
+    #[serde(flatten)]
+    pub column: Column,
+    /// How it is computed from measures.
+    pub formula: String,
+    /// The measures: name → what it counts or times, and when.
+    pub sources: BTreeMap<&'static str, &'static str>,
+    /// What it can be broken down by.
+    pub by: &'static [Dimension],
+    /// What happens at the edges.
+    pub edges: &'static str,
+    /// Whether the sessions behind it can be listed.
+    pub sessions: bool,
+}
+
+/// Every definition.
+pub fn definitions() -> Vec<Definition> {
+    let shown = |metric: &Metric| Definition {
+        column: Column::of(metric),
+        formula: metric.formula_text(),
+        sources: metric.sources().into_iter().collect(),
+        by: metric.by,
+        edges: metric.edges,
+        sessions: metric.sessions.is_some(),
+    };
+    METRICS.iter().map(shown).collect()
+}
+
+impl Column {
+    fn of(metric: &Metric) -> Self {
+        let Metric { name, version, label, unit, whose, .. } = *metric;
+        Self { name, version, label, unit, whose }
+    }
+}
+
+/// Which sessions are asked for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedSessions {
+    /// Ended at this moment or later.
+    pub from: Timestamp,
+    /// Ended before this moment.
+    pub to: Timestamp,
+    /// Only those behind this figure.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// Only those with this `value` of it.
+    #[serde(default = "whole")]
+    pub by: Dimension,
+    /// See above.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// Where the page before ended.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// How many, 1 to 1000.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// A page of sessions, in the order in which they ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sessions {
+    /// The sessions.
+    pub items: Vec<ShownSession>,
+    /// Where the next page begins, if there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A session, as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownSession {
+    /// Key of the conversation.
+    pub conversation: String,
+    /// Number of the session.
+    pub session: u32,
+    /// The channel.
+    pub channel: String,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// When it ended.
+    pub closed_at: Timestamp,
+    /// Why: a `CloseReason`.
+    pub reason: String,
+    /// The last queue.
+    pub queue: Option<String>,
+    /// The last agent.
+    pub agent: Option<String>,
+    /// The category of the first answer.
+    pub intent: Option<String>,
+    /// Questions to the bot, and how many were answered.
+    pub questions: u32,
+    /// See above.
+    pub answers: u32,
+    /// Seconds in queues.
+    pub waited_s: f64,
+    /// Seconds from the first request for a person to an agent's first reply.
+    pub first_response_s: Option<f64>,
+    /// Seconds of talk, hold and wrap-up.
+    pub handled_s: f64,
+    /// How often it was given away.
+    pub transfers: u32,
+    /// The agent's code for how it ended.
+    pub disposition: Option<String>,
+    /// The customer's rating.
+    pub rating: Option<u8>,
+}
+
+/// Reads figures. Cheap to clone.
+#[derive(Clone)]
+pub struct Reports {
+    store: Store,
+    progress: Progress,
+}
+
+impl Reports {
+    /// Reads out of this store, what this task has written.
+    pub fn new(store: Store, progress: Progress) -> Self {
+        Self { store, progress }
+    }
+
+    /// How far the figures are.
+    pub fn status(&self) -> ReportingStatus {
+        self.progress.status()
+    }
+
+    /// Has them built anew from the whole log; `false`: that is being done.
+    pub fn rebuild(&self) -> bool {
+        self.progress.rebuild()
+    }
+
+    fn open(&self, tenant: &str) -> Result<(View, TenantNote), ReportError> {
+        let view = self.store.view(rollup::NAME).ok_or(ReportError::NotReady)?;
+        let note = view.get(TENANTS, tenant.as_bytes())?;
+        let note = note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default();
+        Ok((view, note))
+    }
+
+    /// A report of a tenant, `now` being the time.
+    ///
+    /// # Errors
+    /// See [`ReportError`].
+    pub fn report(&self, tenant: &str, asked: &Asked, now: Timestamp) -> Result<Report, ReportError> {
+        let metrics = metrics_of(asked)?;
+        if asked.from >= asked.to {
+            return Err(ReportError::Invalid("`from` must be before `to`".to_owned()));
+        }
+        let (view, note) = self.open(tenant)?;
+        let span = Span::of(&note, asked.by, asked.from, asked.to, asked.step);
+        let steps: u32 = span.pieces.iter().map(|(_, range)| range.len() as u32).sum();
+        if asked.step.is_some() && steps > MAX_STEPS {
+            let message = format!("that would be {steps} rows in time; {MAX_STEPS} are allowed: take longer steps");
+            return Err(ReportError::Invalid(message));
+        }
+        let reader = Reader { tenant, view: &view, by: asked.by, value: asked.value.as_deref() };
+        let under_way = reader.under_way(&note, span.from, span.to.min(now))?;
+        let mut cells: BTreeMap<(Option<Timestamp>, String), Cell> = BTreeMap::new();
+        let mut add = |level: Level, time: u32, value: &str, cell: &Cell| {
+            let at = asked.step.map(|_| begins(&note, level, time));
+            cells.entry((at, value.to_owned())).or_default().merge(cell);
+        };
+        for (level, range) in &span.pieces {
+            reader.read(*level, range.clone(), |time, value, cell| add(*level, time, value, cell))?;
+            for ((_, _, time, value), cell) in under_way.iter().filter(|((found, by, time, value), _)| {
+                found == level && *by == asked.by && range.contains(time) && reader.wants(value)
+            }) {
+                add(*level, *time, value, cell);
+            }
+        }
+        // A chart wants the empty stretches, too.
+        if asked.step.is_some() && asked.by == Dimension::All {
+            for (level, range) in &span.pieces {
+                for time in range.clone() {
+                    cells.entry((Some(begins(&note, *level, time)), String::new())).or_default();
+                }
+            }
+        } else if asked.step.is_none() && asked.by == Dimension::All {
+            cells.entry((None, String::new())).or_default();
+        }
+        let row = |((at, value), cell): ((Option<Timestamp>, String), Cell)| {
+            let figures = metrics.iter().filter_map(|metric| Some((metric.name, metric.of(&cell)?)));
+            Row { at, value, figures: figures.collect(), cell }
+        };
+        Ok(Report {
+            seq: self.status().seq,
+            zone: note.rules.zone().to_owned(),
+            from: span.from,
+            to: span.to,
+            by: asked.by,
+            metrics: metrics.iter().map(|metric| Column::of(metric)).collect(),
+            rows: cells.into_iter().map(row).collect(),
+        })
+    }
+
+    /// Ended sessions of a tenant.
+    ///
+    /// # Errors
+    /// See [`ReportError`].
+    pub fn sessions(&self, tenant: &str, asked: &AskedSessions) -> Result<Sessions, ReportError> {
+        let behind = match &asked.metric {
+            None => |_: &Session| true,
+            Some(name) => known(name)?.sessions.ok_or_else(|| {
+                ReportError::Invalid(format!("{name} is not computed from sessions that could be listed"))
+            })?,
+        };
+        let limit = asked.limit.unwrap_or(50);
+        if !(1..=MAX_SESSIONS).contains(&limit) {
+            return Err(ReportError::Invalid(format!("`limit` is 1 to {MAX_SESSIONS}")));
+        }
+        let start = match &asked.after {
+            None => rollup::session_prefix(tenant, asked.from),
+            Some(after) => {
+                let wrong = || ReportError::Invalid("`after` is not what a page before gave".to_owned());
+                let mut key = unhex(after).ok_or_else(wrong)?;
+                if !key.starts_with(&rollup::path(tenant, "")) {
+                    return Err(wrong());
+                }
+                key.push(0);
+                key
+            }
+        };
+        let (view, _) = self.open(tenant)?;
+        let end = rollup::session_prefix(tenant, asked.to);
+        let (mut items, mut next, mut damaged, mut looked_at) = (Vec::new(), None, Ok(()), 0);
+        view.scan(SESSIONS, &rollup::path(tenant, ""), &start, |key, value| {
+            if key >= end.as_slice() {
+                return false;
+            }
+            looked_at += 1;
+            match (rollup::decode_session(value), rollup::conversation_of(key, tenant)) {
+                (Ok(session), Some(conversation)) => {
+                    if behind(&session) && has(&session, asked.by, asked.value.as_deref()) {
+                        items.push(ShownSession::of(conversation, session));
+                    }
+                }
+                (Err(error), _) => damaged = Err(error),
+                _ => {}
+            }
+            if items.len() == limit || looked_at == MAX_LOOKED_AT {
+                next = Some(hex(key));
+            }
+            next.is_none() && damaged.is_ok()
+        })?;
+        damaged?;
+        Ok(Sessions { items, next })
+    }
+}
+
+fn has(session: &Session, by: Dimension, value: Option<&str>) -> bool {
+    let Some(value) = value else { return true };
+    match by {
+        Dimension::All | Dimension::Entry => true,
+        Dimension::Channel => session.channel == value,
+        Dimension::Queue => session.queue.as_deref() == Some(value),
+        Dimension::Agent => session.agent.as_deref() == Some(value),
+        Dimension::Skill => session.skills.iter().any(|skill| skill == value),
+        Dimension::Intent => session.intent.as_deref() == Some(value),
+    }
+}
+
+impl ShownSession {
+    fn of(conversation: String, session: Session) -> Self {
+        let seconds = |ms: u64| ms as f64 / 1000.0;
+        let since = session.handed_off_at.or(session.served_at);
+        let first_response_s =
+            session.agent_replied_at.zip(since).map(|(to, from)| to.millis_since(from) as f64 / 1000.0);
+        Self {
+            conversation,
+            session: session.number,
+            channel: session.channel,
+            opened_at: session.opened_at,
+            closed_at: session.closed_at.unwrap_or(session.opened_at),
+            reason: session.reason.unwrap_or_default(),
+            queue: session.queue,
+            agent: session.agent,
+            intent: session.intent,
+            questions: session.questions,
+            answers: session.answers,
+            waited_s: seconds(session.waited_ms),
+            first_response_s,
+            handled_s: seconds(session.talk_ms + session.hold_ms + session.wrap_up_ms),
+            transfers: session.transfers,
+            disposition: session.disposition,
+            rating: session.rating,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(digit).collect()
+}
+
+fn known(name: &str) -> Result<&'static Metric, ReportError> {
+    metric(name)
+        .ok_or_else(|| ReportError::Invalid(format!("there is no figure {name:?}: `kefu report metrics` names them")))
+}
+
+fn metrics_of(asked: &Asked) -> Result<Vec<&'static Metric>, ReportError> {
+    let fits = |metric: &Metric| asked.by == Dimension::All || metric.by.contains(&asked.by);
+    match &asked.metrics {
+        None => Ok(METRICS.iter().filter(|metric| fits(metric)).collect()),
+        Some(names) => {
+            let chosen = names.iter().map(|name| {
+                let metric = known(name)?;
+                if fits(metric) {
+                    return Ok(metric);
+                }
+                let by: Vec<&str> = metric.by.iter().map(|by| by.as_str()).collect();
+                let message = format!("{name} cannot be broken down by {}, only by: {}", asked.by, by.join(", "));
+                Err(ReportError::Invalid(message))
+            });
+            chosen.collect()
+        }
+    }
+}
+
+/// When a minute, hour or day begins.
+fn begins(note: &TenantNote, level: Level, time: u32) -> Timestamp {
+    match level {
+        Level::Minute => Timestamp::from_millis(i64::from(time) * MINUTE_MS),
+        Level::Hour => Timestamp::from_millis(i64::from(time) * HOUR_MS),
+        Level::Day => note.begins(time),
+    }
+}
+
+/// Which cells a stretch of time is made of.
+struct Span {
+    from: Timestamp,
+    to: Timestamp,
+    pieces: Vec<(Level, Range<u32>)>,
+}
+
+impl Span {
+    /// Whole days by their cells, the rest by hours, and the rest of that by minutes; a series by cells of its step. Both ends are
+    /// moved outwards to what is kept.
+    fn of(note: &TenantNote, by: Dimension, from: Timestamp, to: Timestamp, step: Option<Step>) -> Self {
+        let zone = note.rules.zone();
+        let finest = |at: Timestamp| {
+            let minute = i64::from(note.first(Level::Minute)) * MINUTE_MS;
+            let hour = i64::from(note.first(Level::Hour)) * HOUR_MS;
+            let kept = if by.has_minutes() && at.as_millis() >= minute {
+                Level::Minute
+            } else if at.as_millis() >= hour {
+                Level::Hour
+            } else {
+                Level::Day
+            };
+            kept.max(match step {
+                None | Some(Step::Minute) => Level::Minute,
+                Some(Step::Hour) => Level::Hour,
+                Some(Step::Day) => Level::Day,
+            })
+        };
+        let down = |at: Timestamp| match finest(at) {
+            Level::Minute => floor(at, MINUTE_MS),
+            Level::Hour => floor(at, HOUR_MS),
+            Level::Day => midnight_in(zone, date_in(zone, at)),
+        };
+        let up = |at: Timestamp| {
+            let below = down(at);
+            match finest(at) {
+                _ if below >= at => at,
+                Level::Minute => below.plus_seconds(60),
+                Level::Hour => below.plus_seconds(3_600),
+                Level::Day => rollup::next_midnight(zone, at),
+            }
+        };
+        let (from, to) = (down(from), up(to));
+        let minutes = by.has_minutes() && from.as_millis() >= i64::from(note.first(Level::Minute)) * MINUTE_MS;
+        let mut pieces = Vec::new();
+        match step {
+            Some(Step::Minute) if minutes => pieces.push((Level::Minute, units(from, to, MINUTE_MS))),
+            Some(Step::Minute | Step::Hour) => pieces.push((Level::Hour, units(from, to, HOUR_MS))),
+            Some(Step::Day) | None => {
+                let first = date_in(zone, from);
+                let first = match midnight_in(zone, first) < from {
+                    true => first.checked_add_days(Days::new(1)).unwrap_or(first),
+                    false => first,
+                };
+                let end = date_in(zone, to);
+                if first < end {
+                    edge(from, midnight_in(zone, first), minutes, &mut pieces);
+                    pieces.push((Level::Day, number_of(first)..number_of(end)));
+                    edge(midnight_in(zone, end), to, minutes, &mut pieces);
+                } else {
+                    edge(from, to, minutes, &mut pieces);
+                }
+            }
+        }
+        Self { from, to, pieces }
+    }
+}
+
+fn floor(at: Timestamp, unit_ms: i64) -> Timestamp {
+    Timestamp::from_millis(at.as_millis().div_euclid(unit_ms) * unit_ms)
+}
+
+/// The units that begin in a stretch of time.
+fn units(from: Timestamp, to: Timestamp, unit_ms: i64) -> Range<u32> {
+    let first = |at: Timestamp| u32::try_from((at.as_millis().max(0) + unit_ms - 1) / unit_ms).unwrap_or(u32::MAX);
+    first(from)..first(to)
+}
+
+/// A stretch within one or two days, by hours, and by minutes where there are any.
+fn edge(from: Timestamp, to: Timestamp, minutes: bool, pieces: &mut Vec<(Level, Range<u32>)>) {
+    let mut hours = units(from, to, HOUR_MS);
+    if minutes {
+        let all = units(from, to, MINUTE_MS);
+        // The last one may not be whole.
+        hours.end = hours.end.min(all.end / 60);
+        if hours.start >= hours.end {
+            pieces.push((Level::Minute, all));
+            return;
+        }
+        pieces.push((Level::Minute, all.start..hours.start * 60));
+        pieces.push((Level::Minute, hours.end * 60..all.end));
+    }
+    pieces.push((Level::Hour, hours));
+    pieces.retain(|(_, range)| !range.is_empty());
+}
+
+struct Reader<'a> {
+    tenant: &'a str,
+    view: &'a View,
+    by: Dimension,
+    value: Option<&'a str>,
+}
+
+impl Reader<'_> {
+    fn wants(&self, value: &str) -> bool {
+        self.value.is_none_or(|wanted| wanted == value)
+    }
+
+    fn read(
+        &self,
+        level: Level,
+        range: Range<u32>,
+        mut visit: impl FnMut(u32, &str, &Cell),
+    ) -> Result<(), ReportError> {
+        if let Some(value) = self.value {
+            for time in range {
+                let found = self.view.get(CELLS, &cell_key(self.tenant, level, self.by, time, value))?;
+                if let Some(cell) = found {
+                    visit(time, value, &rollup::decode(&cell)?);
+                }
+            }
+            return Ok(());
+        }
+        let prefix = cell_prefix(self.tenant, level, self.by);
+        let start = [&prefix[..], &range.start.to_be_bytes()].concat();
+        let mut damaged = Ok(());
+        self.view.scan(CELLS, &prefix, &start, |key, cell| {
+            match parse_cell_key(key, prefix.len()) {
+                Some((time, value)) if time < range.end => match rollup::decode(cell) {
+                    Ok(cell) => visit(time, value, &cell),
+                    Err(error) => damaged = Err(error),
+                },
+                _ => return false,
+            }
+            damaged.is_ok()
+        })?;
+        Ok(damaged?)
+    }
+
+    /// The time of agents that has not been counted, since nothing has changed.
+    fn under_way(
+        &self,
+        note: &TenantNote,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<BTreeMap<(Level, Dimension, u32, String), Cell>, ReportError> {
+        let mut ledger = Ledger::default();
+        if matches!(self.by, Dimension::All | Dimension::Agent) {
+            let prefix = rollup::path(self.tenant, "");
+            let mut damaged = Ok(());
+            self.view.scan(AGENTS, &prefix, &prefix, |path, state| {
+                match (std::str::from_utf8(&path[prefix.len()..]), rollup::decode::<AgentFold>(state)) {
+                    (Ok(agent), Ok(state)) => state.count_between(agent, from, until, &mut ledger),
+                    (_, Err(error)) => damaged = Err(error),
+                    _ => {}
+                }
+                damaged.is_ok()
+            })?;
+            damaged?;
+        }
+        ledger.roll_up(note.rules.zone());
+        Ok(ledger.take())
+    }
+}

@@ -1,0 +1,395 @@
+//! The projection `reporting`: cells by minute, hour and day, what the folds remember, and the sessions behind the figures.
+//!
+//! What it has written follows from the log alone, byte by byte, whatever was killed or written in which portions: cells add up in
+//! any order, and what is dropped for its age is dropped by the log's time, at the commit that begins a new day.
+
+use super::metric::{
+    AgentFold, Cell, ConversationFold, Dimension, Ledger, Level, Rules, Session, cell_key, cell_prefix, date_of,
+    fold_entry, number_of, parse_cell_key,
+};
+use crate::{
+    routing::hours::{date_in, midnight_in},
+    store::{Batch, DecodedCommit, Family, Projection, Shape, StoreError, View},
+};
+use chrono::Days;
+use hashbrown::HashMap;
+use kefu_events::{
+    AggregateKind, Timestamp, agent::AgentEvent, conversation::ConversationEvent, faq::FaqEvent,
+    settings::SettingsEvent,
+};
+use lru::LruCache;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, num::NonZeroUsize};
+
+/// The projection's name.
+pub const NAME: &str = "reporting";
+/// Counted up when what is counted, or how it is stored, changes.
+pub const VERSION: u32 = 1;
+/// Rebuilds of one version are told apart by the digits below.
+pub const GENERATIONS: u32 = 1_000;
+
+/// Cells, by [`cell_key`].
+pub const CELLS: usize = 0;
+/// `<tenant>/<key>` → what the fold remembers of a conversation.
+pub const CONVERSATIONS: usize = 1;
+/// `<tenant>/<key>` → what the fold remembers of an agent.
+pub const AGENTS: usize = 2;
+/// `<tenant>` → what the settings say about figures, and how far back they are kept.
+pub const TENANTS: usize = 3;
+/// `<tenant>/<entry>` → its category.
+pub const CATEGORIES: usize = 4;
+/// `<tenant>/<when it ended><key><number>` → the session.
+pub const SESSIONS: usize = 5;
+
+/// Conversations whose state is kept in memory, at most: about 20 MB.
+const CACHED: NonZeroUsize = NonZeroUsize::new(65_536).expect("is not zero");
+/// Cells of minutes that are counted before they are rolled up, at most: about 30 MB.
+const MAX_MINUTES: usize = 100_000;
+
+/// What is known of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TenantNote {
+    /// Its settings.
+    pub rules: Rules,
+    /// The newest day (where the tenant is) of any commit.
+    pub newest: u32,
+    /// Cells of minutes and of hours, and sessions, from before these days are gone.
+    pub minutes_from: u32,
+    /// See above.
+    pub hours_from: u32,
+    /// See above.
+    pub sessions_from: u32,
+}
+
+impl TenantNote {
+    /// A commit of this moment has come; `true`: a new day has begun, and what is too old now is to go.
+    fn see(&mut self, at: Timestamp) -> bool {
+        let today = number_of(date_in(self.rules.zone(), at));
+        if today <= self.newest {
+            return false;
+        }
+        self.newest = today;
+        let keep = self.rules.reporting();
+        // Never back: what is gone is gone.
+        self.minutes_from = self.minutes_from.max(today.saturating_sub(keep.keep_minutes_days));
+        self.hours_from = self.hours_from.max(today.saturating_sub(keep.keep_hours_days));
+        self.sessions_from = self.sessions_from.max(today.saturating_sub(keep.keep_sessions_days));
+        true
+    }
+
+    /// When a day begins.
+    pub fn begins(&self, day: u32) -> Timestamp {
+        date_of(day).map_or(Timestamp::from_millis(0), |date| midnight_in(self.rules.zone(), date))
+    }
+
+    /// The first minute, hour or day of which cells are kept.
+    pub fn first(&self, level: Level) -> u32 {
+        let unit_ms = match level {
+            Level::Minute => 60_000,
+            Level::Hour => 3_600_000,
+            Level::Day => return 0,
+        };
+        let day = if level == Level::Minute { self.minutes_from } else { self.hours_from };
+        u32::try_from(self.begins(day).as_millis().max(0) / unit_ms).unwrap_or(u32::MAX)
+    }
+}
+
+#[derive(Default)]
+struct Tenant {
+    note: TenantNote,
+    ledger: Ledger,
+    /// Cells of this portion, rolled up by the day that was the newest then.
+    cells: BTreeMap<(Level, Dimension, u32, String), Cell>,
+    changed: bool,
+    /// Something stored may be too old.
+    ages: bool,
+}
+
+/// The projection.
+pub struct Rollup {
+    generation: u32,
+    view: Option<View>,
+    tenants: BTreeMap<String, Tenant>,
+    categories: HashMap<Vec<u8>, String>,
+    agents: HashMap<Vec<u8>, AgentFold>,
+    /// As they are stored.
+    conversations: LruCache<Vec<u8>, ConversationFold>,
+    changed_conversations: HashMap<Vec<u8>, ConversationFold>,
+    changed_agents: BTreeMap<Vec<u8>, ()>,
+    changed_categories: BTreeMap<Vec<u8>, ()>,
+    sessions: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Rollup {
+    /// The projection of this version and generation.
+    pub fn new(generation: u32) -> Self {
+        Self {
+            generation: generation % GENERATIONS,
+            view: None,
+            tenants: BTreeMap::new(),
+            categories: HashMap::new(),
+            agents: HashMap::new(),
+            conversations: LruCache::new(CACHED),
+            changed_conversations: HashMap::new(),
+            changed_agents: BTreeMap::new(),
+            changed_categories: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+        }
+    }
+}
+
+/// `<tenant>/<key>`.
+pub fn path(tenant: &str, key: &str) -> Vec<u8> {
+    [tenant.as_bytes(), b"/", key.as_bytes()].concat()
+}
+
+/// The key of an ended session.
+fn session_key(tenant: &str, ended_at: Timestamp, key: &str, number: u32) -> Vec<u8> {
+    [&session_prefix(tenant, ended_at)[..], key.as_bytes(), &number.to_be_bytes()].concat()
+}
+
+/// What the keys of sessions begin with that ended at this moment.
+pub fn session_prefix(tenant: &str, ended_at: Timestamp) -> Vec<u8> {
+    let at = u64::try_from(ended_at.as_millis()).unwrap_or(0);
+    [tenant.as_bytes(), b"/", &at.to_be_bytes()].concat()
+}
+
+/// The conversation's key in a session's.
+pub fn conversation_of(key: &[u8], tenant: &str) -> Option<String> {
+    let rest = key.get(tenant.len() + 1 + 8..)?;
+    let conversation = rest.get(..rest.len().checked_sub(4)?)?;
+    Some(std::str::from_utf8(conversation).ok()?.to_owned())
+}
+
+/// Reads what this projection wrote.
+///
+/// # Errors
+/// It did not write it.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    postcard::from_bytes(bytes).map_err(|error| StoreError::Damaged(format!("the projection {NAME}: {error}")))
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Numbers and texts: cannot fail.
+    postcard::to_allocvec(value).unwrap_or_default()
+}
+
+impl Projection for Rollup {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        VERSION * GENERATIONS + self.generation
+    }
+
+    fn families(&self) -> Vec<Family> {
+        vec![
+            Family::new("", Shape::Ranges),
+            Family::new("conversations", Shape::Points),
+            Family::new("agents", Shape::Ranges),
+            Family::new("tenants", Shape::Ranges),
+            Family::new("categories", Shape::Ranges),
+            Family::new("sessions", Shape::Ranges),
+        ]
+    }
+
+    fn reads(&self, older_version: u32) -> bool {
+        older_version / GENERATIONS == VERSION
+    }
+
+    fn load(&mut self, view: &View) -> Result<(), StoreError> {
+        *self = Self::new(self.generation);
+        self.view = Some(view.clone());
+        let mut damaged = Ok(());
+        view.scan(TENANTS, b"", b"", |tenant, note| {
+            match (std::str::from_utf8(tenant), serde_json::from_slice(note)) {
+                (Ok(tenant), Ok(note)) => {
+                    self.tenants.insert(tenant.to_owned(), Tenant { note, ..Tenant::default() });
+                }
+                _ => damaged = Err(StoreError::Damaged(format!("the projection {NAME}: a tenant's note"))),
+            }
+            damaged.is_ok()
+        })?;
+        view.scan(AGENTS, b"", b"", |path, state| {
+            match decode(state) {
+                Ok(state) => drop(self.agents.insert(path.to_vec(), state)),
+                Err(error) => damaged = Err(error),
+            }
+            damaged.is_ok()
+        })?;
+        view.scan(CATEGORIES, b"", b"", |path, category| {
+            self.categories.insert(path.to_vec(), String::from_utf8_lossy(category).into_owned());
+            true
+        })?;
+        damaged
+    }
+
+    fn fold(&mut self, commit: &DecodedCommit, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        let Some(header) = commit.header() else { return Ok(()) };
+        if !self.tenants.contains_key(header.tenant) {
+            self.tenants.insert(header.tenant.to_owned(), Tenant::default());
+        }
+        let Some(tenant) = self.tenants.get_mut(header.tenant) else { return Ok(()) };
+        if tenant.note.see(header.at) {
+            (tenant.changed, tenant.ages) = (true, true);
+        }
+        let path = path(header.tenant, header.key);
+        if let Some(commit) = commit.events_of::<ConversationEvent>() {
+            let mut state = match self.changed_conversations.remove(&path).or_else(|| self.conversations.pop(&path)) {
+                Some(state) => state,
+                None => match batch.get(CONVERSATIONS, &path)? {
+                    Some(bytes) => decode(&bytes)?,
+                    None => ConversationFold::default(),
+                },
+            };
+            let categories = &self.categories;
+            let category = |entry: &str| categories.get(&self::path(header.tenant, entry)).cloned();
+            let ended_changed = state.fold(commit, &tenant.note.rules, &category, &mut tenant.ledger);
+            if let Some((ended_at, ended)) = state.closed.as_ref().and_then(|ended| Some((ended.closed_at?, ended)))
+                && ended_changed
+                && ended_at >= tenant.note.begins(tenant.note.sessions_from)
+            {
+                self.sessions.insert(session_key(header.tenant, ended_at, header.key, ended.number), encode(&**ended));
+            }
+            self.changed_conversations.insert(path, state);
+        } else if let Some(commit) = commit.events_of::<AgentEvent>() {
+            let state = self.agents.entry_ref(path.as_slice()).or_default();
+            state.fold(commit, &mut tenant.ledger);
+            self.changed_agents.insert(path, ());
+        } else if let Some(commit) = commit.events_of::<FaqEvent>() {
+            for event in &commit.events {
+                let (FaqEvent::EntryDrafted { content, .. } | FaqEvent::EntryEdited { content, .. }) = event else {
+                    continue;
+                };
+                // An entry without a category is an intent of its own, under its id.
+                let category = content.category.clone().unwrap_or_else(|| header.key.to_owned());
+                self.categories.insert(path.clone(), category);
+                self.changed_categories.insert(path.clone(), ());
+            }
+            let category = self.categories.get(&path).map(String::as_str);
+            fold_entry(commit, category, &mut tenant.ledger);
+        } else if let Some(commit) = commit.events_of::<SettingsEvent>() {
+            for event in &commit.events {
+                if let SettingsEvent::DocumentChanged { value, .. } = event {
+                    // Days of what happened before are those of the zone of then.
+                    tenant.ledger.roll_up(tenant.note.rules.zone());
+                    tenant.changed |= tenant.note.rules.set(header.key, value);
+                }
+            }
+        }
+        debug_assert!(AggregateKind::ALL.contains(&header.kind));
+        if tenant.ages || tenant.ledger.len() > MAX_MINUTES {
+            tenant.roll_up();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        for (name, tenant) in &mut self.tenants {
+            tenant.roll_up();
+            for ((level, dimension, time, value), cell) in std::mem::take(&mut tenant.cells) {
+                if time < tenant.note.first(level) {
+                    continue;
+                }
+                let key = cell_key(name, level, dimension, time, &value);
+                let mut whole = match batch.get(CELLS, &key)? {
+                    Some(stored) => decode::<Cell>(&stored)?,
+                    None => Cell::default(),
+                };
+                whole.merge(&cell);
+                batch.put(CELLS, &key, &encode(&whole));
+            }
+            if std::mem::take(&mut tenant.changed) {
+                batch.put(TENANTS, name.as_bytes(), &serde_json::to_vec(&tenant.note).unwrap_or_default());
+            }
+            if std::mem::take(&mut tenant.ages)
+                && let Some(view) = &self.view
+            {
+                let sessions_from = session_prefix(name, tenant.note.begins(tenant.note.sessions_from));
+                self.sessions.retain(|key, _| !key.starts_with(&path(name, "")) || *key >= sessions_from);
+                drop_old(name, &tenant.note, view, batch)?;
+            }
+        }
+        for (key, session) in std::mem::take(&mut self.sessions) {
+            batch.put(SESSIONS, &key, &session);
+        }
+        for (path, state) in self.changed_conversations.drain() {
+            batch.put(CONVERSATIONS, &path, &encode(&state));
+            self.conversations.put(path, state);
+        }
+        for (path, ()) in std::mem::take(&mut self.changed_agents) {
+            if let Some(state) = self.agents.get(&path) {
+                batch.put(AGENTS, &path, &encode(state));
+            }
+        }
+        for (path, ()) in std::mem::take(&mut self.changed_categories) {
+            if let Some(category) = self.categories.get(&path) {
+                batch.put(CATEGORIES, &path, category.as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn pending_bytes(&self) -> usize {
+        // About what a state, and a cell in its three levels, come to.
+        self.changed_conversations.len() * 300
+            + self.tenants.values().map(|tenant| tenant.ledger.len() * 300).sum::<usize>()
+    }
+}
+
+impl Tenant {
+    /// Rolls up what was counted, and forgets what is too old already: by the day that is the newest now, not by the one that will be
+    /// when it is written.
+    fn roll_up(&mut self) {
+        self.ledger.roll_up(self.note.rules.zone());
+        let firsts = Level::ALL.map(|level| (level, self.note.first(level)));
+        let first = |level: Level| firsts.iter().find(|(known, _)| *known == level).map_or(0, |(_, first)| *first);
+        for (place, cell) in self.ledger.take() {
+            if place.2 >= first(place.0) {
+                self.cells.entry(place).or_default().merge(&cell);
+            }
+        }
+    }
+}
+
+/// Deletes what is too old.
+fn drop_old(tenant: &str, note: &TenantNote, view: &View, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+    for level in [Level::Minute, Level::Hour] {
+        let first = note.first(level);
+        for dimension in Dimension::ALL {
+            let prefix = cell_prefix(tenant, level, dimension);
+            view.scan(CELLS, &prefix, &prefix, |key, _| {
+                let old = parse_cell_key(key, prefix.len()).is_some_and(|(time, _)| time < first);
+                if old {
+                    batch.delete(CELLS, key);
+                }
+                old
+            })?;
+        }
+    }
+    let end = session_prefix(tenant, note.begins(note.sessions_from));
+    let prefix = path(tenant, "");
+    view.scan(SESSIONS, &prefix, &prefix, |key, _| {
+        let old = key < end.as_slice();
+        if old {
+            batch.delete(SESSIONS, key);
+        }
+        old
+    })
+}
+
+/// Reads an ended session.
+///
+/// # Errors
+/// It is none.
+pub fn decode_session(bytes: &[u8]) -> Result<Session, StoreError> {
+    decode(bytes)
+}
+
+/// The first moment of the day after this one.
+pub fn next_midnight(zone: &str, at: Timestamp) -> Timestamp {
+    let date = date_in(zone, at);
+    midnight_in(zone, date.checked_add_days(Days::new(1)).unwrap_or(date))
+}

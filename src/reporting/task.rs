@@ -1,0 +1,402 @@
+//! Feeds the rollup: a task follows the log, and a thread of low priority folds and writes, so that nobody's message waits for it.
+//!
+//! A rebuild is a second one of these beside the first: the old figures are kept up to date and served until the new ones have caught
+//! up; then the new ones take their place.
+
+use super::rollup::{GENERATIONS, NAME, Rollup, VERSION};
+use crate::{
+    journal::{Journal, JournalError, Recorded},
+    runtime::{
+        follow::{FollowError, Portion, follow},
+        projector::compare,
+    },
+    store::{DecodedCommit, Folds, Store, StoreError, StoreWriter},
+};
+use serde::Serialize;
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+/// Portions on their way to the rollup. Beyond that the log waits where it is.
+const ON_THE_WAY: usize = 64;
+/// Between two writes: figures are about so much behind. Each write reads and writes every cell that something was added to.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// Commits in one write, at most, while it is far behind.
+const MAX_UNWRITTEN: usize = 262_144;
+/// Bytes of a write, about, at most.
+const MAX_UNWRITTEN_BYTES: usize = 64 * 1024 * 1024;
+/// After a failure of the bus or of the disk.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Commits that a rebuild may be behind the store when it takes the old figures' place.
+const CAUGHT_UP: u64 = 5_000;
+
+/// How far the figures are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReportingStatus {
+    /// The last commit that is in the figures.
+    pub seq: u64,
+    /// The last commit of the log when they were opened: until then they are being built.
+    pub end: u64,
+    /// A rebuild under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Rebuild>,
+    /// How many rebuilds have ended since the start.
+    pub rebuilt: u64,
+}
+
+/// A rebuild under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Rebuild {
+    /// The last commit that it has read.
+    pub seq: u64,
+    /// Where it began to count as caught up.
+    pub end: u64,
+}
+
+/// Says how far the figures are, and has them built anew. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    status: Arc<Mutex<ReportingStatus>>,
+    rebuilds: mpsc::Sender<()>,
+}
+
+impl Default for Progress {
+    /// Of figures that nobody feeds.
+    fn default() -> Self {
+        Self { status: Arc::default(), rebuilds: mpsc::channel(1).0 }
+    }
+}
+
+impl Progress {
+    /// How far the figures are.
+    pub fn status(&self) -> ReportingStatus {
+        self.lock().clone()
+    }
+
+    /// Has them built anew from the whole log; `false`: that is being done.
+    pub fn rebuild(&self) -> bool {
+        // The channel holds one, and is full while one is under way.
+        self.lock().rebuild.is_none() && self.rebuilds.try_send(()).is_ok()
+    }
+
+    /// What is behind this lock is whole after every change: a poisoned one is of no meaning.
+    fn lock(&self) -> MutexGuard<'_, ReportingStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task.
+pub struct ReportingTask {
+    progress: Progress,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl ReportingTask {
+    /// Starts it.
+    pub fn start<J: Journal>(journal: J, store: Store) -> Self {
+        let (rebuilds, requests) = mpsc::channel(1);
+        let progress = Progress { status: Arc::default(), rebuilds };
+        let (stop, stopped) = watch::channel(false);
+        let keeper = Keeper { journal, store, progress: progress.clone(), stopped };
+        let task = tokio::spawn(keeper.run(requests));
+        Self { progress, stop, task }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    /// Writes what is on its way, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}
+
+/// Why feeding ended.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("the folding thread has ended")]
+    Thread,
+}
+
+struct Keeper<J> {
+    journal: J,
+    store: Store,
+    progress: Progress,
+    stopped: watch::Receiver<bool>,
+}
+
+impl<J: Journal> Keeper<J> {
+    async fn run(mut self, mut requests: mpsc::Receiver<()>) {
+        let mut generation = None;
+        loop {
+            match self.keep(&mut generation, &mut requests).await {
+                Ok(false) => break,
+                Ok(true) => continue,
+                Err(error) => tracing::warn!(%error, "reports are behind; tries again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = self.stopped.changed() => break,
+            }
+        }
+    }
+
+    /// Until it is told to stop (`false`), or a rebuild has taken the place of what it kept (`true`).
+    async fn keep(&mut self, generation: &mut Option<u32>, requests: &mut mpsc::Receiver<()>) -> Result<bool, Broken> {
+        let current = match *generation {
+            Some(generation) => generation,
+            None => self.stored_generation()?,
+        };
+        *generation = Some(current);
+        let mut feed = self.start(current, true).await?;
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            biased;
+            _ = stopped.changed() => return feed.stop().await.map(|()| false),
+            ended = &mut feed.task => return ended.unwrap_or(Err(Broken::Thread)).map(|()| false),
+            Some(()) = requests.recv() => {}
+        }
+        let next = (current + 1) % GENERATIONS;
+        let mut new = self.start(next, false).await?;
+        tracing::info!(to = self.store.last_folded(), "reports are built anew");
+        let caught_up = tokio::select! {
+            biased;
+            _ = stopped.changed() => Ok(false),
+            ended = &mut feed.task => Err(ended.unwrap_or(Err(Broken::Thread)).err().unwrap_or(Broken::Thread)),
+            caught_up = self.catch_up(&mut new) => caught_up.map(|()| true),
+        };
+        self.progress.lock().rebuild = None;
+        if !caught_up? {
+            new.stop().await?;
+            return feed.stop().await.map(|()| false);
+        }
+        // Nobody may write into what is dropped now.
+        feed.stop().await?;
+        new.take_place().await?;
+        new.stop().await?;
+        *generation = Some(next);
+        self.progress.lock().rebuilt += 1;
+        tracing::info!("reports have been built anew");
+        Ok(true)
+    }
+
+    /// Until the new figures have read nearly as much as the store.
+    async fn catch_up(&self, new: &mut Feed) -> Result<(), Broken> {
+        loop {
+            let (seq, end) = (*new.seq.borrow_and_update(), self.store.last_folded());
+            self.progress.lock().rebuild = Some(Rebuild { seq, end });
+            if seq + CAUGHT_UP >= end {
+                return Ok(());
+            }
+            tokio::select! {
+                changed = new.seq.changed() => changed.map_err(|_| Broken::Thread)?,
+            }
+        }
+    }
+
+    /// The last one that was built; 0 where none was.
+    fn stored_generation(&self) -> Result<u32, Broken> {
+        let stored = self.store.stored_versions(NAME)?;
+        let built = stored.into_iter().filter(|(version, built)| *built && version / GENERATIONS == VERSION);
+        Ok(built.map(|(version, _)| version % GENERATIONS).max().unwrap_or(0))
+    }
+
+    /// Opens a generation and begins to feed it. One that is served alone drops what else there is of older ones.
+    async fn start(&self, generation: u32, alone: bool) -> Result<Feed, Broken> {
+        // Nobody can be served before the store is there, and everybody without reports.
+        let log = self.journal.position().await?;
+        let mut projected = self.store.watch_projected();
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            _ = stopped.changed() => {}
+            reached = projected.wait_for(|seq| *seq >= log.last) => drop(reached.map_err(|_| FollowError::ReadAnew)?),
+        }
+        let store = self.store.clone();
+        let open = move || store.beside(vec![Box::new(Rollup::new(generation))]);
+        let mut writer = tokio::task::spawn_blocking(open).await.map_err(|_| Broken::Thread)??;
+        for (id, checkpoint) in writer.checkpoints() {
+            if let Some(checkpoint) = checkpoint
+                && let Some(reason) = compare(&self.journal, &log, &checkpoint).await?
+            {
+                writer.reset(&id, &reason)?;
+            }
+        }
+        if alone {
+            writer.drop_older_versions()?;
+        }
+        writer.follow(&log.identity, if alone { log.last } else { u64::MAX })?;
+        let after = writer.start();
+        if alone {
+            let mut status = self.progress.lock();
+            (status.seq, status.end) = (after, log.last);
+        }
+        let (send, receive) = mpsc::channel(ON_THE_WAY);
+        let (seq, seen) = watch::channel(after);
+        let (finish, finished) = mpsc::channel(1);
+        let status = self.progress.clone();
+        let folder = Folder {
+            folds: Folds::all(),
+            writer,
+            identity: log.identity,
+            seq,
+            status,
+            alone,
+            handle: Handle::current(),
+            finished,
+        };
+        let thread = politely(move || folder.run(receive))?;
+        let (stop, mut stopping) = watch::channel(false);
+        let (journal, store) = (self.journal.clone(), self.store.clone());
+        let task = tokio::spawn(async move {
+            let ended = tokio::select! {
+                biased;
+                _ = stopping.changed() => Ok(()),
+                Err(error) = follow(&journal, &store, after, &send) => Err(Broken::from(error)),
+            };
+            drop(send);
+            // What is on its way is written first.
+            match tokio::task::spawn_blocking(move || thread.join()).await {
+                Ok(Ok(Err(error))) => Err(error.into()),
+                Ok(Ok(Ok(()))) => ended,
+                _ => Err(Broken::Thread),
+            }
+        });
+        Ok(Feed { task, stop, seq: seen, finish })
+    }
+}
+
+/// A generation that is being fed.
+struct Feed {
+    task: JoinHandle<Result<(), Broken>>,
+    stop: watch::Sender<bool>,
+    seq: watch::Receiver<u64>,
+    finish: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Feed {
+    async fn stop(self) -> Result<(), Broken> {
+        let _ = self.stop.send(true);
+        self.task.await.unwrap_or(Err(Broken::Thread))
+    }
+
+    /// It is served from now on, and what was served before is dropped.
+    async fn take_place(&mut self) -> Result<(), Broken> {
+        let (done, is_done) = oneshot::channel();
+        self.finish.send(done).await.map_err(|_| Broken::Thread)?;
+        is_done.await.map_err(|_| Broken::Thread)
+    }
+}
+
+/// Runs something on a thread that goes behind whoever waits for an answer; without the right to say so it is only less
+/// polite.
+fn politely<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> io::Result<thread::JoinHandle<T>> {
+    thread::Builder::new().name("reporting".to_owned()).spawn(|| {
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+        body()
+    })
+}
+
+/// The thread that folds and writes.
+struct Folder {
+    folds: Folds,
+    writer: StoreWriter,
+    identity: String,
+    seq: watch::Sender<u64>,
+    status: Progress,
+    alone: bool,
+    handle: Handle,
+    finished: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+enum Next {
+    Portion(Option<Portion>),
+    Finish(oneshot::Sender<()>),
+    Write,
+}
+
+impl Folder {
+    fn run(mut self, mut receive: mpsc::Receiver<Portion>) -> Result<(), StoreError> {
+        let mut written = Instant::now();
+        loop {
+            match self.next(&mut receive, written) {
+                Next::Portion(None) => break,
+                Next::Portion(Some(portion)) => {
+                    if self.writer.unwritten() == 0 {
+                        written = Instant::now();
+                    }
+                    match portion {
+                        Portion::Read(recorded) => self.fold_recorded(&recorded)?,
+                        Portion::Folded(commits, known) => self.writer.fold(&commits[known..])?,
+                    }
+                    let is_large = self.writer.unwritten() >= MAX_UNWRITTEN
+                        || self.writer.unwritten_bytes() >= MAX_UNWRITTEN_BYTES;
+                    if is_large {
+                        self.write()?;
+                    }
+                }
+                Next::Write => self.write()?,
+                Next::Finish(done) => {
+                    self.write()?;
+                    let last = self.writer.start();
+                    self.writer.follow(&self.identity, last)?;
+                    self.alone = true;
+                    let _ = done.send(()); // nobody waits any more
+                }
+            }
+        }
+        self.write()?;
+        self.writer.flush()
+    }
+
+    fn next(&mut self, receive: &mut mpsc::Receiver<Portion>, written: Instant) -> Next {
+        if let Ok(portion) = receive.try_recv() {
+            return Next::Portion(Some(portion));
+        }
+        let waits = self.writer.unwritten() > 0;
+        let left = WRITE_EVERY.saturating_sub(written.elapsed());
+        let finished = &mut self.finished;
+        self.handle.block_on(async {
+            tokio::select! {
+                portion = receive.recv() => Next::Portion(portion),
+                Some(done) = finished.recv() => Next::Finish(done),
+                () = tokio::time::sleep(left), if waits => Next::Write,
+            }
+        })
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        self.writer.write()?;
+        let seq = self.writer.start();
+        if self.alone {
+            self.status.lock().seq = seq;
+        }
+        self.seq.send_replace(seq);
+        Ok(())
+    }
+
+    fn fold_recorded(&mut self, recorded: &[Recorded]) -> Result<(), StoreError> {
+        let decode = |one: &Recorded| DecodedCommit::decode(&self.folds, one.seq, &one.subject, &one.payload);
+        let commits = recorded.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        self.writer.fold(&commits)
+    }
+}
