@@ -19,6 +19,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod error;
+mod export;
 mod faq;
 mod list;
 mod nats;
@@ -126,6 +127,7 @@ enum Command {
     List(list::List),
     Show(show::Show),
     Replay(replay::Replay),
+    Export(export::Export),
     #[command(subcommand)]
     Settings(settings::Settings),
     #[command(subcommand)]
@@ -246,6 +248,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::List(args) => args.run(session).await?,
         Command::Show(args) => args.run(session).await?,
         Command::Replay(args) => args.run(session).await?,
+        Command::Export(args) => args.run(session).await?,
         Command::Settings(args) => args.run(session).await?,
         Command::Rules(args) => args.run(session).await?,
         Command::Tenant(args) => args.run(session).await?,

@@ -246,12 +246,13 @@ impl Projection for Rollup {
             };
             let categories = &self.categories;
             let category = |entry: &str| categories.get(&self::path(header.tenant, entry)).cloned();
-            let ended_changed = state.fold(commit, &tenant.note.rules, &category, &mut tenant.ledger);
-            if let Some((ended_at, ended)) = state.closed.as_ref().and_then(|ended| Some((ended.closed_at?, ended)))
-                && ended_changed
-                && ended_at >= tenant.note.begins(tenant.note.sessions_from)
-            {
-                self.sessions.insert(session_key(header.tenant, ended_at, header.key, ended.number), encode(&**ended));
+            let changed = state.fold(commit, &tenant.note.rules, &category, &mut tenant.ledger);
+            let first = tenant.note.begins(tenant.note.sessions_from);
+            for ended in changed.into_iter().filter_map(|number| state.ended(number)) {
+                if let Some(ended_at) = ended.closed_at.filter(|at| *at >= first) {
+                    let key = session_key(header.tenant, ended_at, header.key, ended.number);
+                    self.sessions.insert(key, encode(ended));
+                }
             }
             self.changed_conversations.insert(path, state);
         } else if let Some(commit) = commit.events_of::<AgentEvent>() {

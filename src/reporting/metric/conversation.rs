@@ -22,20 +22,21 @@ struct Fold<'a> {
 
 impl ConversationFold {
     /// Takes a commit in. `sink` gets what it counts for, each thing with the moment that it counts at, which may be an earlier
-    /// one: a rating counts where the session ended. `true`: a session that had ended has changed.
+    /// one: a rating counts where the session ended. The numbers of the ended sessions that have changed come back.
     pub fn fold(
         &mut self,
         commit: &Commit<ConversationEvent>,
         rules: &Rules,
         category: &Category<'_>,
         sink: &mut dyn Sink,
-    ) -> bool {
+    ) -> Vec<u32> {
         let mut fold = Fold { at: commit.at, rules, category, sink };
-        let mut ended_changed = false;
-        for event in &commit.events {
-            ended_changed |= fold.event(self, commit, event);
-        }
-        ended_changed
+        commit.events.iter().filter_map(|event| fold.event(self, commit, event)).collect()
+    }
+
+    /// The ended session of this number, as long as it is remembered.
+    pub fn ended(&self, number: u32) -> Option<&Session> {
+        [&self.closed, &self.unrated].into_iter().flatten().find(|ended| ended.number == number).map(|ended| &**ended)
     }
 }
 
@@ -45,19 +46,20 @@ impl Fold<'_> {
         state: &mut ConversationFold,
         commit: &Commit<ConversationEvent>,
         event: &ConversationEvent,
-    ) -> bool {
+    ) -> Option<u32> {
         use ConversationEvent as Event;
         match event {
             Event::SessionOpened { session, channel, .. } => self.opened(state, commit, *session, channel),
             Event::SessionClosed { reason, agent, .. } => self.closed(state, *reason, agent.as_deref()),
             Event::SatisfactionRequested { session, .. } => {
-                let Some(rated) = ended(state, *session) else { return false };
+                let rated = ended(state, *session)?;
                 let at = rated.closed_at.unwrap_or(self.at);
                 self.sink.count(at, Count::RatingsRequested, 1, of(rated));
-                false
+                rated.rating_asked = true;
+                None
             }
             Event::SatisfactionRated { session, score, .. } => {
-                let Some(rated) = ended(state, *session) else { return false };
+                let rated = ended(state, *session)?;
                 let at = rated.closed_at.unwrap_or(self.at);
                 let measure = match score {
                     1 => Count::Ratings1,
@@ -68,26 +70,25 @@ impl Fold<'_> {
                 };
                 self.sink.count(at, measure, 1, of(rated));
                 rated.rating = Some(*score);
-                true
+                Some(*session)
             }
             Event::DispositionSet { session, code, .. } => {
-                let open = state.open.as_mut().filter(|open| open.number == *session);
-                let closed = state.closed.as_mut().filter(|closed| closed.number == *session);
-                let is_closed = open.is_none() && closed.is_some();
-                if let Some(session) = open.or(closed) {
-                    session.disposition = Some(code.clone());
+                if let Some(open) = state.open.as_mut().filter(|open| open.number == *session) {
+                    open.disposition = Some(code.clone());
+                    return None;
                 }
-                is_closed
+                ended(state, *session)?.disposition = Some(code.clone());
+                Some(*session)
             }
             Event::AnswerRated { request, helpful, entries, .. } => {
                 self.rated(state, request, *helpful, entries);
-                false
+                None
             }
             _ => {
                 if let Some(session) = &mut state.open {
                     self.session(session, event);
                 }
-                false
+                None
             }
         }
     }
@@ -98,7 +99,7 @@ impl Fold<'_> {
         commit: &Commit<ConversationEvent>,
         number: u32,
         channel: &str,
-    ) -> bool {
+    ) -> Option<u32> {
         let slices = Slices { channel: Some(channel), ..Slices::default() };
         self.sink.count(self.at, Count::SessionsOpened, 1, slices);
         let mut session = Session {
@@ -108,7 +109,7 @@ impl Fold<'_> {
             opened_at: self.at,
             ..Session::default()
         };
-        let mut changed = false;
+        let mut changed = None;
         if let Some((ended_at, before)) = state.closed.as_mut().and_then(|closed| Some((closed.closed_at?, closed))) {
             let gap = between(ended_at, self.at);
             if self.rules.is_reopening(gap) {
@@ -118,15 +119,16 @@ impl Fold<'_> {
             if before.served_at.is_some() && !before.followed_up && self.rules.is_follow_up(gap) {
                 before.followed_up = true;
                 self.sink.count(ended_at, Count::FollowedUp, 1, of(before));
-                changed = true;
+                changed = Some(before.number);
             }
         }
         state.open = Some(Box::new(session));
         changed
     }
 
-    fn closed(&mut self, state: &mut ConversationFold, reason: CloseReason, agent: Option<&str>) -> bool {
-        let Some(mut session) = state.open.take() else { return false };
+    fn closed(&mut self, state: &mut ConversationFold, reason: CloseReason, agent: Option<&str>) -> Option<u32> {
+        let mut session = state.open.take()?;
+        let number = session.number;
         if session.wait.is_some() {
             let given_up = !matches!(reason, CloseReason::ClosedByAgent | CloseReason::WrappedUp);
             self.leaves_queue(&mut session, given_up);
@@ -152,8 +154,11 @@ impl Fold<'_> {
             self.sink.count(self.at, measure, 1, slices);
         }
         self.sink.time(self.at, Timing::Resolution, between(session.opened_at, self.at), slices);
-        state.closed = Some(session);
-        true
+        let before = state.closed.replace(session);
+        if let Some(unrated) = before.filter(|before| before.rating_asked && before.rating.is_none()) {
+            state.unrated = Some(unrated);
+        }
+        Some(number)
     }
 
     fn rated(&mut self, state: &ConversationFold, request: &str, helpful: bool, entries: &[String]) {
@@ -475,7 +480,8 @@ impl Fold<'_> {
 
 /// The ended session of this number, as long as it is remembered.
 fn ended(state: &mut ConversationFold, number: u32) -> Option<&mut Session> {
-    state.closed.as_deref_mut().filter(|closed| closed.number == number)
+    let remembered = [state.closed.as_deref_mut(), state.unrated.as_deref_mut()];
+    remembered.into_iter().flatten().find(|ended| ended.number == number)
 }
 
 /// A session that has ended.

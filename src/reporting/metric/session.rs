@@ -13,6 +13,8 @@ pub struct ConversationFold {
     pub open: Option<Box<Session>>,
     /// The one before.
     pub closed: Option<Box<Session>>,
+    /// An earlier one that the customer was asked to rate and has not rated.
+    pub unrated: Option<Box<Session>>,
 }
 
 /// One session, as far as figures go.
@@ -95,6 +97,8 @@ pub struct Session {
     pub wrap_up_ms: u64,
     /// The agent's code for how it ended.
     pub disposition: Option<String>,
+    /// Whether the customer was asked for a rating.
+    pub rating_asked: bool,
     /// The customer's rating, 1 to 5.
     pub rating: Option<u8>,
     /// Whether the first response missed its target.

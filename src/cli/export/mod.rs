@@ -1,0 +1,297 @@
+//! `kefu export`: the log as Parquet files, for analysts.
+//!
+//! One pass over the log makes all tables. Files are written under `<table>/tenant=<tenant>/day=<day>/part-<first commit>.parquet`,
+//! and become part of the export together with the note that says how far it is: what was cut off is made again.
+
+mod parquet;
+mod personal;
+mod rows;
+
+use self::{
+    parquet::{Part, clear},
+    rows::{Memory, Rows, Table},
+};
+use super::{
+    Session,
+    error::CliError,
+    output::note,
+    replay::Progress,
+    values::Place,
+};
+use crate::journal::Journal;
+use ::parquet::errors::ParquetError;
+use chrono::NaiveDate;
+use clap::Args;
+use futures::StreamExt;
+use kefu_events::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// The note that says how far an export is.
+const NOTE: &str = "export.json";
+/// Commits of a portion: what is made again after it was cut off, at most.
+const PORTION: usize = 250_000;
+/// Files that are written at a time, at most: each holds a row group in memory.
+const MAX_OPEN: usize = 256;
+
+/// Write the log as Parquet files: events, sessions, messages, assignments, answers
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each run goes on where the one before ended (--from begins a new export, into an empty directory). It can be cut off at any
+time. What tells of a person is left out unless --personal is given; `--columns` says what each column is.
+
+A row of `sessions` or `answers` is written again when something changes later, such as a rating: take the one with the highest
+seq. Example queries for DuckDB are in scripts/analysis.
+
+Examples:
+  kefu export --to lake
+  kefu export --to november --from 2026-11-01 --until 2026-12-01
+  duckdb -c \"select type, count(*) from 'lake/events/**/*.parquet' group by all order by 2 desc\"")]
+pub(super) struct Export {
+    /// The directory
+    #[arg(long, value_name = "DIR", required_unless_present = "columns")]
+    to: Option<PathBuf>,
+    /// From this commit on, or from this time
+    #[arg(long, value_name = "SEQ|TIME")]
+    from: Option<Place>,
+    /// Up to this commit (included), or this time
+    #[arg(long, value_name = "SEQ|TIME")]
+    until: Option<Place>,
+    /// Only of this tenant
+    #[arg(long, short, value_name = "TENANT", value_parser = crate::config::units::token)]
+    tenant: Option<String>,
+    /// Only what came since the export before; fails where there was none
+    #[arg(long, conflicts_with = "from")]
+    since_last: bool,
+    /// With what tells of persons: names, texts, addresses
+    #[arg(long)]
+    personal: bool,
+    /// Say what each column is, and end
+    #[arg(long)]
+    columns: bool,
+}
+
+/// How far an export is, and what it goes on with.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// The log's name.
+    identity: String,
+    /// The last commit that is in the files.
+    seq: u64,
+    tenant: Option<String>,
+    personal: bool,
+    memory: Memory,
+}
+
+/// What was written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
+struct Written {
+    commits: u64,
+    rows: u64,
+    files: u64,
+    bytes: u64,
+    /// Bytes of the commits as they are in the log, as JSON.
+    json_bytes: u64,
+}
+
+impl Export {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
+        if self.columns {
+            return columns(session);
+        }
+        let Some(to) = &self.to else { return Err(CliError::usage("--to is needed")) };
+        let client = session.connect().await?;
+        let log = client.journal.position().await?;
+        let (mut at, mut rows) = self.begin(to, &log.identity)?;
+        if let (Some(from), 0) = (self.from, at) {
+            at = from.first_seq(&client.journal).await?.saturating_sub(1);
+        }
+        let mut end = log.last;
+        if let Some(until) = self.until {
+            end = end.min(until.last_seq(&client.journal).await?);
+        }
+        if at > log.last {
+            return Err(CliError::failure("the export has more commits than the log: the log went back; export anew"));
+        }
+        let filter = self.tenant.as_deref().map(|tenant| client.journal.subjects().events_of_tenant(tenant));
+        if let Some(filter) = &filter {
+            end = end.min(client.journal.last(filter).await?.map_or(0, |commit| commit.seq));
+        }
+        let (started, mut written) = (Instant::now(), Written::default());
+        let progress = Progress::shown(at, (end > at).then_some(end));
+        let mut commits = if end > at { Some(client.journal.tail(at, filter).await?) } else { None };
+        let mut portion = Portion::new(to);
+        while let Some(commit) = match &mut commits {
+            Some(commits) if at < end => commits.next().await,
+            _ => None,
+        } {
+            let commit = commit?;
+            if commit.seq > end {
+                break;
+            }
+            at = commit.seq;
+            let failed = |error| CliError::failure(format!("the commit {} cannot be read: {error}", commit.seq));
+            for row in rows.of(commit.seq, &commit.payload).map_err(failed)? {
+                portion.add(commit.seq, row).map_err(|error| disk(to, &error))?;
+                written.rows += 1;
+            }
+            written.commits += 1;
+            written.json_bytes += commit.payload.len() as u64;
+            progress.at(at);
+            if portion.commits(commit.seq) >= PORTION {
+                portion = self.close(portion, to, &log.identity, at, &mut rows, &mut written)?;
+            }
+        }
+        self.close(portion, to, &log.identity, at.max(end), &mut rows, &mut written)?;
+        progress.clear();
+        let seconds = started.elapsed().as_secs_f64();
+        let result = json!({
+            "to": to, "seq": at.max(end), "commits": written.commits, "rows": written.rows, "files": written.files,
+            "bytes": written.bytes, "json_bytes": written.json_bytes, "seconds": seconds,
+        });
+        session.out.result(&result, || {
+            let Written { commits, rows, files, bytes, json_bytes } = written;
+            let share = if json_bytes > 0 { bytes as f64 / json_bytes as f64 * 100.0 } else { 0.0 };
+            format!(
+                "{commits} commits, {rows} rows, {files} files, {:.1} MB ({share:.0} % of the JSON), {seconds:.1} s; up to commit {}",
+                bytes as f64 / 1e6,
+                at.max(end)
+            )
+        })
+    }
+
+    /// Where to go on, and with what.
+    fn begin(&self, to: &Path, identity: &str) -> Result<(u64, Rows), CliError> {
+        let io = |error: io::Error| CliError::failure(format!("{}: {error}", to.display()));
+        fs::create_dir_all(to).map_err(io)?;
+        let noted = match fs::read(to.join(NOTE)) {
+            Ok(bytes) => Some(serde_json::from_slice::<Note>(&bytes).map_err(|error| {
+                CliError::failure(format!("{}: {error}: export into another directory", to.join(NOTE).display()))
+            })?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io(error)),
+        };
+        let Some(noted) = noted else {
+            if self.since_last {
+                return Err(CliError::usage(format!("there is no export in {} to go on with", to.display())));
+            }
+            clear(to, 0).map_err(io)?;
+            return Ok((0, Rows::new(Memory::default(), self.personal)));
+        };
+        if self.from.is_some() {
+            return Err(CliError::usage(format!("there is an export in {}: --from needs an empty directory", to.display())));
+        }
+        if noted.identity != identity {
+            return Err(CliError::failure("the export is of another log: export into another directory"));
+        }
+        if noted.tenant != self.tenant || noted.personal != self.personal {
+            return Err(CliError::usage("the export was made with another --tenant or --personal: give the same"));
+        }
+        clear(to, noted.seq).map_err(io)?;
+        Ok((noted.seq, Rows::new(noted.memory, self.personal)))
+    }
+
+    /// Makes a portion's files part of the export.
+    fn close(
+        &self,
+        portion: Portion,
+        to: &Path,
+        identity: &str,
+        seq: u64,
+        rows: &mut Rows,
+        written: &mut Written,
+    ) -> Result<Portion, CliError> {
+        let (files, bytes) = portion.finish().map_err(|error| disk(to, &error))?;
+        written.files += files;
+        written.bytes += bytes;
+        let memory = std::mem::take(&mut rows.memory);
+        let noted = Note { identity: identity.to_owned(), seq, tenant: self.tenant.clone(), personal: self.personal, memory };
+        let new = to.join("export.unfinished");
+        let io = |error: io::Error| CliError::failure(format!("{}: {error}", to.display()));
+        fs::write(&new, serde_json::to_vec(&noted)?).map_err(io)?;
+        fs::rename(&new, to.join(NOTE)).map_err(io)?;
+        rows.memory = noted.memory;
+        Ok(Portion::new(to))
+    }
+}
+
+fn disk(to: &Path, error: &ParquetError) -> CliError {
+    CliError::failure(format!("{}: {error}", to.display()))
+}
+
+/// The files that are being written.
+struct Portion {
+    to: PathBuf,
+    first: Option<u64>,
+    parts: BTreeMap<(Table, String, NaiveDate), Part>,
+    files: u64,
+    bytes: u64,
+}
+
+impl Portion {
+    fn new(to: &Path) -> Self {
+        Self { to: to.to_owned(), first: None, parts: BTreeMap::new(), files: 0, bytes: 0 }
+    }
+
+    fn commits(&self, seq: u64) -> usize {
+        self.first.map_or(0, |first| usize::try_from(seq - first + 1).unwrap_or(usize::MAX))
+    }
+
+    fn add(&mut self, seq: u64, row: rows::Row) -> Result<(), ParquetError> {
+        self.first.get_or_insert(seq);
+        let day = Timestamp::to_datetime(row.at).date_naive();
+        let place = (row.table, row.tenant, day);
+        if !self.parts.contains_key(&place) {
+            // An export of years goes day by day: the earliest is done.
+            if self.parts.len() == MAX_OPEN
+                && let Some(earliest) = self.parts.keys().min_by_key(|(_, _, day)| *day).cloned()
+                && let Some(part) = self.parts.remove(&earliest)
+            {
+                self.bytes += part.finish()?;
+                self.files += 1;
+            }
+            let folder = self.to.join(place.0.name()).join(format!("tenant={}", place.1)).join(format!("day={day}"));
+            let path = folder.join(format!("part-{seq:016}.parquet"));
+            self.parts.insert(place.clone(), Part::create(&path, place.0.columns())?);
+        }
+        match self.parts.get_mut(&place) {
+            Some(part) => part.add(row.cells),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<(u64, u64), ParquetError> {
+        let (mut files, mut bytes) = (self.files, self.bytes);
+        for part in self.parts.into_values() {
+            bytes += part.finish()?;
+            files += 1;
+        }
+        Ok((files, bytes))
+    }
+}
+
+fn columns(session: &mut Session) -> Result<(), CliError> {
+    let all = Table::ALL.into_iter().flat_map(|table| table.columns().iter().map(move |column| (table, column)));
+    if session.out.is_json() {
+        return all.into_iter().try_for_each(|(table, column)| {
+            session.out.json_line(&json!({
+                "table": table.name(), "column": column.name, "type": format!("{:?}", column.shape).to_lowercase(),
+                "personal": column.personal, "help": column.help,
+            }))
+        });
+    }
+    note("every table also has `tenant` and `day` (UTC), out of the files' path");
+    let rows: Vec<[String; 4]> = all
+        .map(|(table, column)| {
+            let help = if column.personal { format!("{} (with --personal only)", column.help) } else { column.help.to_owned() };
+            [table.name().to_owned(), column.name.to_owned(), format!("{:?}", column.shape).to_lowercase(), help]
+        })
+        .collect();
+    session.out.table(["TABLE", "COLUMN", "TYPE", "WHAT"], &rows)
+}
