@@ -65,11 +65,13 @@ export const sessionsBehind = ({ metric, by, value }: Behind, { from, to }: Peri
   });
 
 /**
- * Whether the sessions behind a figure can be listed. A session does not remember all the entries that answered in it, so those
+ * Whether there are sessions behind a figure that can be listed. A session does not remember all the entries that answered in it, so those
  * of one entry cannot.
  */
-export function isListed(metric: string, by: Dimension): boolean {
-  return by !== 'entry' && definitions.value.get(metric)?.sessions === true;
+export function isListed(metric: string, by: Dimension, figure: number | undefined): boolean {
+  if (by === 'entry' || figure === undefined) return false;
+  const definition = definitions.value.get(metric);
+  return definition?.sessions === true && !(definition.unit === 'count' && figure === 0);
 }
 
 export const unitOf = (metric: string): ReportUnit => definitions.value.get(metric)?.unit ?? 'count';

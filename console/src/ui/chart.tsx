@@ -15,6 +15,8 @@ import { useColours } from './theme';
 const HEIGHT = 230;
 /** Up to this many steps every one of them is marked: a month of days. */
 const FEW_POINTS = 31;
+/** From here on lines are thin, or they would hide each other. */
+const MANY_POINTS = 120;
 const STEP_S: Record<ReportStep, number> = { minute: 60, hour: 3_600, day: 86_400 };
 
 interface Props {
@@ -131,7 +133,7 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
             label: line.name,
             show: !hidden.has(line.key),
             stroke,
-            width: isBar ? 0 : 2,
+            width: isBar ? 0 : line.points.length > MANY_POINTS ? 1.2 : 2,
             dash: line.tone === 'before' ? [5, 4] : undefined,
             fill: isBar ? stroke : undefined,
             paths: isBar ? uPlot.paths.bars?.({ size: [0.7, 48] }) : undefined,

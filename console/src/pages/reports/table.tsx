@@ -158,7 +158,7 @@ function Row({ row, by, metrics, compared, view }: RowProps) {
         const name = nameOfFigure(metric);
         return (
           <td key={metric} class="number">
-            {figure !== undefined && figure !== 0 && isListed(metric, of.by) ? (
+            {isListed(metric, of.by, figure) ? (
               <button
                 type="button"
                 class="link"
@@ -172,7 +172,7 @@ function Row({ row, by, metrics, compared, view }: RowProps) {
             )}
             {compared && (
               <small class="was">
-                {t('reports.before', { value: figureText(was, unit) })}
+                <span class="unseen">{t('reports.table.before')}</span> {figureText(was, unit)}
                 {change && ` (${changeText(change)})`}
               </small>
             )}

@@ -33,7 +33,7 @@ export function Tiles({ metrics, whole, view }: { metrics: readonly string[]; wh
               {name} <About metric={metric} />
             </h3>
             <p class="large">
-              {now[metric] !== undefined && isListed(metric, 'all') ? (
+              {isListed(metric, 'all', now[metric]) ? (
                 <button
                   type="button"
                   class="link"
