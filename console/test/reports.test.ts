@@ -188,10 +188,12 @@ describe('a series', () => {
   });
 
   it('draws those with most to do', () => {
-    const rows = ['c', 'a', 'b', ''].map((value, waits) => ({
-      value,
-      figures: waits === 2 ? {} : { waits },
-    }));
+    const rows = ['c', 'a', 'b', ''].map(
+      (value, waits): ReportRow => ({
+        value,
+        figures: waits === 2 ? {} : { waits },
+      }),
+    );
     expect(busiest(report(...rows), 'waits', 2)).toEqual(['a', 'b']);
     expect(busiest(report(), 'waits')).toEqual([]);
   });

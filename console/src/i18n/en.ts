@@ -494,7 +494,7 @@ export const en = {
   'reports.define.version': 'Version',
   'reports.define.formula': 'Formula',
   'reports.define.sources': 'Computed from',
-  'reports.define.edges': 'Edge cases',
+  'reports.define.edges': 'Meaning and edge cases',
   'reports.define.unit': 'Unit',
   'reports.define.whose': 'Tells of',
   'reports.define.by': 'Broken down by',

@@ -496,7 +496,7 @@ export const zh: Dictionary = {
   'reports.define.version': '版本',
   'reports.define.formula': '公式',
   'reports.define.sources': '数据来源',
-  'reports.define.edges': '特殊情况',
+  'reports.define.edges': '含义与特殊情况',
   'reports.define.unit': '单位',
   'reports.define.whose': '反映',
   'reports.define.by': '可细分为',

@@ -115,6 +115,7 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
           size: 26,
           gap: 4,
           space: 64,
+          incrs: step === 'day' ? DAYS : [...HOURS, ...DAYS],
           values: (_, splits, __, ___, apart) => splits.map((split) => axisText(split * 1000, apart, zone)),
         },
         {
@@ -178,6 +179,9 @@ function rangeOf(unit: ReportUnit, low: number | null, high: number | null): [nu
 const POWERS = Array.from({ length: 13 }, (_, index) => 10 ** (index - 3));
 const NUMBERS = POWERS.flatMap((power) => [power, 2 * power, 2.5 * power, 5 * power]);
 const WHOLE = POWERS.filter((power) => power >= 1).flatMap((power) => [power, 2 * power, 5 * power]);
+const HOURS = [60, 300, 900, ...[1, 2, 3, 4, 6, 8, 12].map((hours) => 3_600 * hours)];
+/** Days, months and years, as the chart's own calendar knows them: of 30 and 365 days. */
+const DAYS = [1, 2, 3, 4, 5, 7, 10, 15, 30, 60, 90, 180, 365, 730].map((days) => 86_400 * days);
 /** Steps between times that are said in milliseconds, seconds, minutes, hours and days. */
 const TIMES = [
   ...[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30],

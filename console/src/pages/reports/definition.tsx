@@ -31,7 +31,7 @@ export function Definition({ of, onClose }: { of: FigureDefinition; onClose(): v
       {of.edges && (
         <>
           <h3>{t('reports.define.edges')}</h3>
-          <p lang="en">{of.edges}</p>
+          <p lang="en">{withCode(of.edges)}</p>
         </>
       )}
       <h3>{t('reports.define.formula')}</h3>
@@ -45,7 +45,7 @@ export function Definition({ of, onClose }: { of: FigureDefinition; onClose(): v
             <dt>
               <code>{measure}</code>
             </dt>
-            <dd lang="en">{meaning}</dd>
+            <dd lang="en">{withCode(meaning)}</dd>
           </div>
         ))}
       </dl>
@@ -74,4 +74,9 @@ export function Definition({ of, onClose }: { of: FigureDefinition; onClose(): v
       <p class="muted">{t(of.sessions ? 'reports.define.list' : 'reports.define.noList')}</p>
     </Dialog>
   );
+}
+
+/** Names of events and settings stand between backticks. */
+function withCode(text: string) {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }

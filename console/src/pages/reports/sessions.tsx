@@ -62,7 +62,7 @@ function SessionTable({ items, zone }: { items: ReportSession[]; zone: string })
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: whatever scrolls must be reachable by keyboard.
     <section class="panel scroll-x" tabIndex={0} aria-label={t('conversation')}>
-      <table>
+      <table class="session-table">
         <thead>
           <tr>
             <th scope="col">{t('conversation')}</th>
@@ -92,7 +92,7 @@ function SessionTable({ items, zone }: { items: ReportSession[]; zone: string })
             return (
               <tr key={`${one.conversation} ${one.session}`}>
                 <td>{mayOpen ? <a href={href('inbox', 'all', one.conversation)}>{text}</a> : text}</td>
-                <td class="nowrap">{momentText(Date.parse(one.closed_at), zone)}</td>
+                <td>{momentText(Date.parse(one.closed_at), zone)}</td>
                 <td>{tv('closed', one.reason)}</td>
                 <td>{one.channel}</td>
                 <td>{one.queue}</td>
