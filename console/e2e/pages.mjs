@@ -57,6 +57,8 @@ export async function looksRight(page, places, { prefix = '' } = {}) {
         await page.waitForLoadState('networkidle').catch(() => {});
         await screenshot(page, `${prefix}${name}-${theme}`);
         equal(await findings(page), [], `axe, ${name}, ${theme}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        claim(!wide, 'the page is as wide as the screen');
       }
     });
   }
