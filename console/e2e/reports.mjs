@@ -111,29 +111,30 @@ export async function reportsWork(page, customer) {
 
 /** What a tenant has after a year, or at its beginning: drawn from made-up answers, since only the drawing is looked at. */
 const MADE_UP = {
-  year: { days: 365, values: 23, figure: (at) => 100 + 80 * Math.sin(at / 9) + (at % 7) * 12 },
-  nothing: { days: 365, values: 0, figure: () => 0 },
-  one: { days: 365, values: 1, figure: (at) => (at === 200 ? 1 : 0) },
+  year: { values: 23, before: 0.8, figure: (at) => 100 + 80 * Math.sin(at / 40) + (at % 7) * 6 },
+  nothing: { values: 0, before: 0, figure: () => 0 },
+  one: { values: 1, before: 0, figure: (at) => (at === EVENT ? 1 : 0) },
 };
+/** The year that is looked at, and the day in it on which the one event was. */
+const [YEAR, DAYS, EVENT] = [2025, 365, 200];
 const DAY_MS = 86_400_000;
 
-function answered(answer, by, isSeries, { days, values, figure }) {
+function answered(answer, by, isSeries, { values, before, figure }) {
   const first = Date.parse(answer.from);
+  const isNow = new Date(first).getUTCFullYear() === YEAR;
   const figures = (at, rank) =>
     Object.fromEntries(
       answer.metrics
-        .map(({ name, unit }) => {
-          const amount = figure(at) / rank;
-          return [
-            name,
-            unit === 'share' ? Math.min(1, amount / 300) : unit === 'count' ? Math.round(amount) : amount,
-          ];
+        .map(({ name, unit }, index) => {
+          const amount = ((isNow ? 1 : before) * figure(at) * (1 - (index % 5) / 8)) / rank;
+          return [name, unit, unit === 'share' ? Math.min(1, amount / 300) : amount];
         })
         // What nothing was counted of has no share and no mean.
-        .filter(([, amount], index) => answer.metrics[index].unit === 'count' || amount > 0),
+        .filter(([, unit, amount]) => unit === 'count' || amount > 0)
+        .map(([name, unit, amount]) => [name, unit === 'count' ? Math.ceil(amount) : amount]),
     );
   const names = by === 'all' ? [''] : Array.from({ length: values }, (_, index) => `技术支持 ${index + 1}`);
-  const steps = isSeries ? Array.from({ length: days }, (_, index) => index) : [200];
+  const steps = isSeries ? Array.from({ length: DAYS }, (_, index) => index) : [EVENT];
   const rows = steps.flatMap((at) =>
     names.map((value, index) => ({
       ...(isSeries && { at: new Date(first + at * DAY_MS).toISOString() }),
@@ -154,7 +155,7 @@ export async function looksRightWhatever(page) {
         await route.fulfill({ response, json });
       });
       for (const part of ['overview', 'queues']) {
-        await go(page, `#/reports/${part}/2025-01-01..2025-12-31`);
+        await go(page, `#/reports/${part}/${YEAR}-01-01..${YEAR}-12-31`);
         await page.locator('.answer[aria-busy=false]').first().waitFor();
         for (const theme of ['light', 'dark']) {
           await setTheme(page, theme);

@@ -90,7 +90,10 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
     if (!element || !colours) return;
     const half = STEP_S[step] / 2;
     const times = moments.map((moment) => Date.parse(moment) / 1000);
-    const bars = unit === 'count' && lines.filter((line) => line.tone !== 'before').length === 1;
+    const isBefore = (line: Line) => line.tone === 'before';
+    const bars = unit === 'count' && lines.filter((line) => !isBefore(line)).length === 1;
+    // What was before lies behind the lines of now, but would not be seen behind bars.
+    const drawn = lines.toSorted((a, b) => (Number(isBefore(b)) - Number(isBefore(a))) * (bars ? -1 : 1));
     const axis = {
       stroke: colours.muted,
       font: `12px ${colours.font}`,
@@ -127,15 +130,15 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
       ],
       series: [
         {},
-        ...lines.map((line): uPlot.Series => {
+        ...drawn.map((line): uPlot.Series => {
           const stroke = colours.of(line.tone);
-          const isBar = bars && line.tone !== 'before';
+          const isBar = bars && !isBefore(line);
           return {
             label: line.name,
             show: !hidden.has(line.key),
             stroke,
             width: isBar ? 0 : line.points.length > MANY_POINTS ? 1.2 : 2,
-            dash: line.tone === 'before' ? [5, 4] : undefined,
+            dash: isBefore(line) ? [5, 4] : undefined,
             fill: isBar ? stroke : undefined,
             paths: isBar ? uPlot.paths.bars?.({ size: [0.7, 48] }) : undefined,
             points: pointsOf(line, isBar, stroke),
@@ -144,7 +147,7 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
       ],
       hooks: { setCursor: [(plot) => onMove(plot.cursor.idx ?? null)] },
     };
-    const plot = new uPlot(options, [times, ...lines.map((line) => line.points)], element);
+    const plot = new uPlot(options, [times, ...drawn.map((line) => line.points)], element);
     const resized = new ResizeObserver(() => {
       if (element.clientWidth > 0 && element.clientWidth !== plot.width) {
         plot.setSize({ width: element.clientWidth, height: HEIGHT });
