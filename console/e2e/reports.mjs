@@ -145,6 +145,18 @@ function answered(answer, by, isSeries, { values, before, figure }) {
   return { ...answer, rows };
 }
 
+/** Waits until the charts that there are have been drawn: a canvas has something on it then. */
+async function drawn(page) {
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.canvas')].every((box) => {
+      const canvas = box.querySelector('canvas');
+      if (!canvas?.width) return false;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((byte) => byte !== 0);
+    }),
+  );
+}
+
 export async function looksRightWhatever(page) {
   for (const [name, made] of Object.entries(MADE_UP)) {
     await step(`reports of ${name}`, async () => {
@@ -160,6 +172,7 @@ export async function looksRightWhatever(page) {
         for (const theme of ['light', 'dark']) {
           await setTheme(page, theme);
           await page.waitForLoadState('networkidle').catch(() => {});
+          await drawn(page);
           await screenshot(page, `reports-${name}-${part}-${theme}`);
           equal(await findings(page), [], `axe, ${name}, ${part}, ${theme}`);
         }
