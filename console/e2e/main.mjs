@@ -62,6 +62,7 @@ async function scenario() {
     ['knowledge', `#/knowledge/e2e-${run}`, '.version'],
   ]);
 
+  await reports.agentsHaveNone(b);
   await reports.reportsWork(supervisor, customer);
   await pages.looksRight(supervisor, reports.PAGES);
   await reports.looksRightWhatever(supervisor);

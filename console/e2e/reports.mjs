@@ -13,6 +13,14 @@ export const PAGES = [
 
 const dialog = (page, name) => page.getByRole('dialog', { name });
 
+export async function agentsHaveNone(page) {
+  await step('who may not read reports is not led to them', async () => {
+    const places = page.getByRole('navigation', { name: 'Pages' });
+    equal(await places.getByRole('link', { name: 'Inbox' }).count(), 1, 'the inbox');
+    equal(await places.getByRole('link', { name: 'Reports' }).count(), 0, 'reports');
+  });
+}
+
 export async function reportsWork(page, customer) {
   await step('reports have the session that has ended', async () => {
     // Figures follow the log by a moment.

@@ -33,12 +33,11 @@ export function Reports() {
   const wish = readWish(asWish) ?? usual(part);
   const days = writeWish(wish);
   const [tick, setTick] = useState(0);
+  const [tries, setTries] = useState(0);
   const [failed, setFailed] = useState('');
-
-  const again = () => setTick((before) => before + 1);
   useEffect(() => {
     if (agents.value.length === 0) void loadAgents();
-    const timer = setInterval(again, REFRESH_MS);
+    const timer = setInterval(() => setTick((before) => before + 1), REFRESH_MS);
     return () => {
       clearInterval(timer);
       defined.value = null;
@@ -50,10 +49,11 @@ export function Reports() {
       () => setFailed(''),
       (error: Error) => setFailed(error.message),
     );
-  }, [tick]);
+  }, [tick, tries]);
 
+  const again = () => setTries((before) => before + 1);
   const there = zone.value;
-  const span = useMemo(() => there && spanOf(wish, there, serverNow()), [days, there, tick]);
+  const span = useMemo(() => there && spanOf(wish, there, serverNow()), [days, there, tick, tries]);
   const view: View | null =
     span && there && definitions.value.size > 0
       ? {
@@ -61,7 +61,7 @@ export function Reports() {
           span,
           zone: there,
           // What is over changes no more, or hardly.
-          key: `${part} ${days} ${there} ${span.open ? tick : 0}`,
+          key: `${part} ${days} ${there} ${span.open ? tick : 0} ${tries}`,
           file: `kefu-${part}-${span.first}${span.last === span.first ? '' : `-${span.last}`}`,
           open: (behind) =>
             go('reports', part, days, behind.metric, behind.by, ...(behind.value ? [behind.value] : [])),
