@@ -1,7 +1,7 @@
 // Reports: figures of what has just happened, what they mean, what is behind them, and their tables as files.
 
 import { readFile } from 'node:fs/promises';
-import { findings, go, screenshot, setTheme } from './browser.mjs';
+import { drawn, findings, go, screenshot, setTheme } from './browser.mjs';
 import { claim, equal, step, until } from './check.mjs';
 
 export const PAGES = [
@@ -151,18 +151,6 @@ function answered(answer, by, isSeries, { values, before, figure }) {
     })),
   );
   return { ...answer, rows };
-}
-
-/** Waits until the charts that there are have been drawn: a canvas has something on it then. */
-async function drawn(page) {
-  await page.waitForFunction(() =>
-    [...document.querySelectorAll('.canvas')].every((box) => {
-      const canvas = box.querySelector('canvas');
-      if (!canvas?.width) return false;
-      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-      return data.some((byte) => byte !== 0);
-    }),
-  );
 }
 
 export async function looksRightWhatever(page) {

@@ -103,7 +103,7 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
     const options: uPlot.Options = {
       width: element.clientWidth,
       height: HEIGHT,
-      padding: [10, 12, 0, 0],
+      padding: [10, 24, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { drag: { x: false, y: false }, y: false },
@@ -145,7 +145,11 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
           };
         }),
       ],
-      hooks: { setCursor: [(plot) => onMove(plot.cursor.idx ?? null)] },
+      hooks: {
+        setCursor: [(plot) => onMove(plot.cursor.idx ?? null)],
+        // It is drawn a moment after it was made: tests and pictures wait for this.
+        draw: [() => (element.dataset.drawn = 'yes')],
+      },
     };
     const plot = new uPlot(options, [times, ...drawn.map((line) => line.points)], element);
     const resized = new ResizeObserver(() => {
@@ -156,6 +160,7 @@ function Canvas({ name, moments, lines, unit, step, zone, hidden, onMove }: Canv
     resized.observe(element);
     return () => {
       resized.disconnect();
+      delete element.dataset.drawn;
       plot.destroy();
     };
   }, [moments, lines, unit, step, zone, hidden, colours, locale]);
