@@ -5,7 +5,6 @@ import type { Report } from '../../api/types';
 import { t } from '../../i18n';
 import { AGENTS, type Breakdown, QUEUES } from '../../model/reports/presets';
 import { busiest, type Line, linesBy, MAX_LINES, momentsOf } from '../../model/reports/series';
-import { agents } from '../../state/people';
 import { ask, nameOfFigure, unitOf } from '../../state/reports';
 import { Chart } from '../../ui/chart';
 import { Field } from '../../ui/parts';
@@ -119,8 +118,8 @@ function EachDrawn({ by, main, now, view, series }: Props & { now: Report; serie
   const { metric, moments, report } = series;
   const unit = unitOf(metric);
   const chosen = useMemo(() => busiest(now, main), [now, main]);
-  // Names of agents may come later than the figures.
-  const known = agents.value;
+  // Agents' states change all the time, and their names hardly ever: the chart is drawn anew for these only.
+  const names = JSON.stringify(chosen.map((value) => valueName(by, value)));
   const lines = useMemo((): Line[] => {
     const points = linesBy(report, moments, chosen, metric, unit, view.span.to);
     return chosen.map((value, tone) => ({
@@ -129,7 +128,7 @@ function EachDrawn({ by, main, now, view, series }: Props & { now: Report; serie
       points: points[tone] ?? [],
       tone,
     }));
-  }, [series, chosen, known, by, unit]);
+  }, [series, chosen, names, by, unit]);
   const name = t('reports.chart.by', { name: nameOfFigure(metric) });
   return (
     <section class="panel chart-panel" aria-label={name}>
