@@ -44,7 +44,7 @@ export const figuresZh: Record<string, string> = {
   handled: '接待量',
   aht: '平均处理时长（AHT）',
   aht_p90: '处理时长 p90',
-  talk_mean: '通话时长',
+  talk_mean: '对话时长',
   hold_mean: '保持时长',
   acw_mean: '话后处理（ACW）',
   occupancy: '占用率',
