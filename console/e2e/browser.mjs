@@ -116,6 +116,11 @@ export async function setTheme(page, theme) {
   }, theme);
 }
 
+/** Waits until all charts that there are have been drawn. */
+export async function drawn(page) {
+  await page.waitForFunction(() => document.querySelector('.canvas:not([data-drawn])') === null);
+}
+
 export async function screenshot(page, name) {
   if (!environment.screenshots) return;
   await mkdir(environment.screenshots, { recursive: true });

@@ -1,6 +1,6 @@
 // Every main page: no serious finding of axe, and a picture of it in both themes, on a screen and on a phone.
 
-import { findings, go, screenshot, setTheme } from './browser.mjs';
+import { drawn, findings, go, screenshot, setTheme } from './browser.mjs';
 import { claim, equal, step } from './check.mjs';
 
 export async function keysWork(page) {
@@ -55,8 +55,11 @@ export async function looksRight(page, places, { prefix = '' } = {}) {
         await setTheme(page, theme);
         // Transitions and late lists: what is looked at is the page at rest.
         await page.waitForLoadState('networkidle').catch(() => {});
+        await drawn(page);
         await screenshot(page, `${prefix}${name}-${theme}`);
         equal(await findings(page), [], `axe, ${name}, ${theme}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        claim(!wide, 'the page is as wide as the screen');
       }
     });
   }

@@ -16,6 +16,7 @@ const PAGES: Record<string, ComponentType> = {
   search: lazy(() => import('./pages/search').then((it) => it.Search)),
   wall: lazy(() => import('./pages/wall').then((it) => it.Wall)),
   knowledge: lazy(() => import('./pages/knowledge').then((it) => it.Knowledge)),
+  reports: lazy(() => import('./pages/reports').then((it) => it.Reports)),
   account: lazy(() => import('./pages/account').then((it) => it.AccountPage)),
   admin: lazy(() => import('./pages/admin').then((it) => it.Admin)),
 };

@@ -425,3 +425,68 @@ export type ServerFrame =
   | { type: 'typing'; conversation: string; user: string; on: boolean }
   | { type: 'viewers'; conversation: string; users: string[] }
   | { type: 'error'; code: string; message: string; fatal?: boolean };
+
+export type ReportUnit = 'count' | 'share' | 'seconds' | 'score' | 'mean';
+/** Whose work a figure tells of: the bot's, people's, or the customers' contact as a whole. */
+export type Whose = 'bot' | 'people' | 'all';
+export type Dimension = 'all' | 'channel' | 'queue' | 'agent' | 'skill' | 'intent' | 'entry';
+export type ReportStep = 'minute' | 'hour' | 'day';
+
+export interface ReportColumn {
+  name: string;
+  version: number;
+  label: string;
+  unit: ReportUnit;
+  whose: Whose;
+}
+
+export interface ReportRow {
+  /** When the stretch begins, in a series. */
+  at?: Timestamp;
+  /** The channel, queue, agent, …; absent: the whole. */
+  value?: string;
+  /** What there is nothing to tell of is absent. */
+  figures: Record<string, number>;
+}
+
+export interface Report {
+  seq: number;
+  /** IANA name of the time zone in which days begin. */
+  zone: string;
+  from: Timestamp;
+  to: Timestamp;
+  by: Dimension;
+  metrics: ReportColumn[];
+  rows: ReportRow[];
+}
+
+export interface FigureDefinition extends ReportColumn {
+  formula: string;
+  /** Measure → what it counts or times, and when. */
+  sources: Record<string, string>;
+  by: Dimension[];
+  edges: string;
+  /** Whether the sessions behind it can be listed. */
+  sessions: boolean;
+}
+
+/** An ended session, as reports list it. */
+export interface ReportSession {
+  conversation: string;
+  session: number;
+  channel: string;
+  opened_at: Timestamp;
+  closed_at: Timestamp;
+  reason: string;
+  queue: string | null;
+  agent: string | null;
+  intent: string | null;
+  questions: number;
+  answers: number;
+  waited_s: number;
+  first_response_s: number | null;
+  handled_s: number;
+  transfers: number;
+  disposition: string | null;
+  rating: number | null;
+}

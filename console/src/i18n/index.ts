@@ -25,7 +25,7 @@ export function tv(prefix: string, value: string | null | undefined): string {
   return key in en ? dictionaries[language.value][key as Key] : value;
 }
 
-const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en-GB');
+export const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en-GB');
 
 export function clockTime(at: string): string {
   return new Intl.DateTimeFormat(locale(), { hour: '2-digit', minute: '2-digit' }).format(new Date(at));

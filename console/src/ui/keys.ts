@@ -21,7 +21,14 @@ const ACTIONS: Record<string, Action> = {
 };
 /** Keys that press or focus a part of the open conversation. */
 const PARTS: Record<string, string> = { m: 'macro', s: 'adopt', '#': 'tag' };
-const GO: Record<string, string> = { i: 'inbox', s: 'search', w: 'wall', k: 'knowledge', a: 'admin' };
+const GO: Record<string, string> = {
+  i: 'inbox',
+  s: 'search',
+  w: 'wall',
+  k: 'knowledge',
+  r: 'reports',
+  a: 'admin',
+};
 const CHORD_MS = 1200;
 
 let chordAt = 0;

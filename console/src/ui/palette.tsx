@@ -145,6 +145,7 @@ export const KEYS: [string, Key][] = [
   ['g s', 'nav.search'],
   ['g w', 'nav.wall'],
   ['g k', 'nav.knowledge'],
+  ['g r', 'nav.reports'],
   ['g a', 'nav.admin'],
   ['/', 'keys.search'],
   ['Esc', 'keys.escape'],

@@ -20,7 +20,7 @@ import { Until } from './parts';
 export const STATUSES: RoutingStatus[] = ['available', 'transfers_only', 'away', 'offline'];
 
 interface Place {
-  name: 'inbox' | 'search' | 'wall' | 'knowledge' | 'admin';
+  name: 'inbox' | 'search' | 'wall' | 'knowledge' | 'reports' | 'admin';
   icon: IconName;
   permission: string;
 }
@@ -30,6 +30,7 @@ export const PLACES: Place[] = [
   { name: 'search', icon: 'search', permission: 'message.search' },
   { name: 'wall', icon: 'wall', permission: 'agent.read' },
   { name: 'knowledge', icon: 'book', permission: 'entry.read' },
+  { name: 'reports', icon: 'chart', permission: 'report.read' },
   { name: 'admin', icon: 'gear', permission: 'settings.read' },
 ];
 
