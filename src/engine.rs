@@ -13,7 +13,9 @@ use crate::{
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
     journal::{Journal, subjects},
+    monitoring::{Observed, Observer},
     runtime::{
+        leaders::Led,
         machine::Limits,
         node::{Node, NodeOptions, NodeStatus},
         projector::{Projector, ProjectorError, ProjectorOptions},
@@ -111,6 +113,7 @@ pub struct Engine {
     dispatch: Dispatch,
     answering: Answering,
     archive: Option<ArchiveTask>,
+    observer: Observer,
 }
 
 impl Engine {
@@ -140,7 +143,8 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node, dispatch, answering, archive })
+        let observer = Observer::start(store.clone(), node.ownership());
+        Ok(Self { store, projector, node, dispatch, answering, archive, observer })
     }
 
     /// What the projector remembers.
@@ -156,6 +160,16 @@ impl Engine {
     /// What waits and who is free, of every tenant.
     pub fn floors(&self) -> Floors {
         self.dispatch.floors()
+    }
+
+    /// The tenants whose scheduling this node leads.
+    pub fn led(&self) -> Led {
+        self.dispatch.led()
+    }
+
+    /// What is going on in conversations.
+    pub fn observed(&self) -> Observed {
+        self.observer.observed()
     }
 
     /// Answers to questions.
@@ -186,6 +200,7 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
+        self.observer.stop().await;
         self.answering.stop().await;
         if let Some(archive) = self.archive {
             archive.stop().await;

@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     access::Access,
-    answering::{Library, NO_MODEL},
-    archive::Archive,
+    answering::NO_MODEL,
     bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
@@ -23,13 +22,13 @@ use crate::{
         ConnectOptions, Connection, Journal, NatsJournal, StreamOptions,
         server::{DataLock, ManagedServer, Port, RunFile, ServerOptions},
     },
+    monitoring::{self, StreamSizes, watch_streams},
     runtime::{
         projector::{Progress, ProjectorState},
         queries::Queries,
     },
     search::embed::{Embedder, RemoteEmbedder, RemoteSettings},
     settings::demo_settings,
-    telemetry::Sample,
 };
 use bytes::Bytes;
 use clap::Args;
@@ -42,7 +41,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{
     os::unix::fs::DirBuilderExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -58,6 +57,9 @@ const DEMO_TENANT: &str = "demo";
 
 /// How long the demo tenant may take: a commit and its projection.
 const DEMO_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Of a token for metrics: 128 bits in hex.
+const LEAST_TOKEN_CHARS: usize = 32;
 
 /// How often it is looked whether the node is ready, or has given up.
 const LOOK: Duration = Duration::from_millis(20);
@@ -109,6 +111,10 @@ pub struct Serve {
     /// Where the models' folders are [env: KEFU_MODELS] [default: kefu/models in the cache directory]
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
+    /// File with the token that whoever reads /metrics must send; without it, only this machine may read them [env:
+    /// KEFU_METRICS_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    metrics_token_file: Option<String>,
     /// TOML file about a language model that words answers, see the README [env: KEFU_LLM]
     #[arg(long, value_name = "FILE")]
     llm: Option<String>,
@@ -134,6 +140,7 @@ impl Serve {
             (keys::MODEL, "--model", &self.model),
             (keys::MODELS, "--models", &self.models),
             (keys::LLM, "--llm", &self.llm),
+            (keys::METRICS_TOKEN_FILE, "--metrics-token-file", &self.metrics_token_file),
         ] {
             flags.extend(value.clone().map(|value| Flag { key, flag, value }));
         }
@@ -215,6 +222,7 @@ struct Running {
     engine: Shared,
     progress: watch::Receiver<Progress>,
     queries: JoinHandle<()>,
+    watching: JoinHandle<()>,
 }
 
 /// What HTTP looks at, and a stop takes away.
@@ -235,8 +243,13 @@ impl Running {
         let fresh = journal.position().await?.last == 0;
 
         let engine = Shared::default();
-        let probe = probe(journal.connection_events(), &engine);
-        let options = BridgeOptions { address: config.listen.address, or_free: config.listen.or_free };
+        let (streams, watching) = watch_streams(journal.clone());
+        let probe = probe(journal.connection_events(), &engine, streams, config.data.clone());
+        let options = BridgeOptions {
+            address: config.listen.address,
+            or_free: config.listen.or_free,
+            metrics_token: config.metrics_token.as_deref().map(metrics_token).transpose()?,
+        };
         let bridge = Bridge::start(options, probe.clone()).map_err(|error| listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
@@ -246,7 +259,7 @@ impl Running {
         let node_name = started.status().name;
         *lock(&engine) = Some(started);
         let told = probe.clone();
-        let node = move || serde_json::to_value(told()).unwrap_or_default();
+        let node = move || serde_json::to_value((told.report)()).unwrap_or_default();
         let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, node);
         let access = Access::new(store.clone(), progress.clone(), journal.clone());
         bridge.connect(UpstreamOptions {
@@ -260,7 +273,7 @@ impl Running {
         let queries = tokio::spawn(answering.await?);
 
         until_ready(&probe, progress.clone()).await?;
-        let running = Self { bus, journal, run, bridge, engine, progress, queries };
+        let running = Self { bus, journal, run, bridge, engine, progress, queries, watching };
         if fresh && config.demo {
             running.make_demo(config).await?;
         }
@@ -329,8 +342,10 @@ impl Running {
         if let Err(error) = RunFile::remove(&config.data) {
             tracing::warn!(%error, "run.json cannot be removed");
         }
-        self.queries.abort();
-        let _ = self.queries.await;
+        for task in [self.queries, self.watching] {
+            task.abort();
+            let _ = task.await;
+        }
         let engine = lock(&self.engine).take();
         let store = engine.as_ref().map(|engine| engine.store().clone());
         if let Some(engine) = engine
@@ -430,6 +445,21 @@ fn stream_options(config: &Config) -> StreamOptions {
     }
 }
 
+/// The token without which nobody reads the metrics. It comes out of a file that Prometheus reads as well.
+fn metrics_token(path: &Path) -> Result<String, CliError> {
+    let wrong = |what: String| {
+        CliError::new(Exit::Usage, "configuration", format!("metrics.token_file: {}: {what}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let token = text.trim();
+    let fits = token.len() >= LEAST_TOKEN_CHARS && token.bytes().all(|byte| byte.is_ascii_graphic());
+    match fits {
+        true => Ok(token.to_owned()),
+        false => Err(wrong(format!("a token of at least {LEAST_TOKEN_CHARS} characters without spaces is needed"))
+            .hint("for example: openssl rand -hex 32 > FILE")),
+    }
+}
+
 fn listen_error(config: &Config, error: &std::io::Error) -> CliError {
     let address = config.listen.address;
     CliError::failure(format!("HTTP cannot listen on {address}: {error}"))
@@ -489,65 +519,41 @@ fn llm_settings(path: &Path) -> Result<LlmSettings, CliError> {
 }
 
 /// What HTTP and the query `status` ask. It looks at what is there, and never waits for it.
-fn probe(connection: watch::Receiver<Connection>, engine: &Shared) -> Probe {
-    let engine = Arc::clone(engine);
-    Arc::new(move || {
+fn probe(connection: watch::Receiver<Connection>, engine: &Shared, streams: StreamSizes, data: PathBuf) -> Probe {
+    let (asked, measured) = ((connection.clone(), Arc::clone(engine)), Arc::clone(engine));
+    let looked = move || report(*asked.0.borrow(), lock(&asked.1).as_ref());
+    let figures = move || {
         let connection = *connection.borrow();
-        let (progress, node, figures, search) = match &*lock(&engine) {
-            Some(engine) => {
-                let progress = engine.projector().progress().borrow().clone();
-                let (desk, archive) = (engine.desk(), engine.archive());
-                (Some(progress), Some(engine.status()), Some(engine.store().figures()), Some((desk, archive)))
-            }
-            None => (None, None, None, None),
-        };
-        let mut waiting_for = Vec::new();
-        if !connection.connected {
-            waiting_for.push("the connection to NATS".to_owned());
-        }
-        match &progress {
-            Some(progress) if progress.is_ready() => {}
-            Some(progress) => waiting_for.push(describe(progress)),
-            None => waiting_for.push("opening the store".to_owned()),
-        }
-        match &node {
-            Some(node) if node.is_ready() => {}
-            Some(node) => {
-                let ready = node.owned.values().filter(|figures| figures.ready).count();
-                waiting_for.push(format!("taking partitions over: {ready} of {}", node.partitions));
-            }
-            None => waiting_for.push("no partitions are owned".to_owned()),
-        }
-        let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        let owned = node.as_ref().map(|node| node.owned.clone()).unwrap_or_default();
-        let sample = Sample {
-            ready: waiting_for.is_empty(),
-            partitions: node.as_ref().map_or(0, |node| node.partitions.into()),
-            partitions_owned: count(owned.len()),
-            active_aggregates: owned.values().map(|figures| count(figures.active)).sum(),
-            mailbox_held: owned.values().map(|figures| count(figures.held)).sum(),
-            projector_seq: progress.as_ref().map_or(0, |progress| progress.projected),
-            log_seq: progress.as_ref().map_or(0, |progress| progress.end.max(progress.projected)),
-            nats_connected: connection.connected,
-            nats_lost: connection.lost,
-            store_memory_bytes: figures.as_ref().map_or(0, |figures| figures.memory_bytes),
-            store_disk_bytes: figures.as_ref().map_or(0, |figures| figures.disk_bytes),
-            ..search.map(|(desk, archive)| searched(desk.library(), &archive)).unwrap_or_default()
-        };
-        Report { waiting_for, sample }
-    })
+        let engine = lock(&measured);
+        let ready = report(connection, engine.as_ref()).waiting_for.is_empty();
+        monitoring::figures(ready, connection, engine.as_ref(), &streams, &data)
+    };
+    Probe { report: Arc::new(looked), figures: Arc::new(figures) }
 }
 
-/// What is measured of search.
-fn searched(library: &Library, archive: &Archive) -> Sample {
-    let bases = library.status();
-    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-    Sample {
-        search_entries: bases.values().map(|base| count(base.entries)).sum(),
-        search_pending: bases.values().map(|base| count(base.pending)).sum(),
-        archive_seq: archive.status().seq,
-        embeddings: library.models().counts(),
-        ..Sample::default()
+fn report(connection: Connection, engine: Option<&Engine>) -> Report {
+    let mut waiting_for = Vec::new();
+    if !connection.connected {
+        waiting_for.push("the connection to NATS".to_owned());
+    }
+    let Some(engine) = engine else {
+        waiting_for.push("opening the store".to_owned());
+        return Report { waiting_for, ..Report::default() };
+    };
+    let (progress, node) = (engine.projector().progress().borrow().clone(), engine.status());
+    if !progress.is_ready() {
+        waiting_for.push(describe(&progress));
+    }
+    if !node.is_ready() {
+        let ready = node.owned.values().filter(|figures| figures.ready).count();
+        waiting_for.push(format!("taking partitions over: {ready} of {}", node.partitions));
+    }
+    Report {
+        waiting_for,
+        partitions: node.partitions.into(),
+        partitions_owned: node.owned.len(),
+        projector_seq: progress.projected,
+        log_seq: progress.end.max(progress.projected),
     }
 }
 
@@ -571,7 +577,7 @@ async fn until_ready(probe: &Probe, progress: watch::Receiver<Progress>) -> Resu
     let mut looks = interval(LOOK);
     loop {
         looks.tick().await;
-        if probe().waiting_for.is_empty() {
+        if (probe.report)().waiting_for.is_empty() {
             return Ok(());
         }
         let progress = progress.borrow().clone();
