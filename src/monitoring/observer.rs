@@ -67,6 +67,12 @@ impl Counted {
             Measured::Opened(channel) => self.opened.with_label_values(&[tenant, channel]).inc(),
             Measured::Closed(reason) => self.closed.with_label_values(&[tenant, reason]).inc(),
             Measured::HandedOff(reason) => self.handoffs.with_label_values(&[tenant, reason]).inc(),
+            // Its waits are shown with nothing in them before there is one: a rate needs to see the first case come.
+            Measured::Queued(queue) => {
+                for waits in [&self.handoff_to_offer, &self.first_response, &self.agent_response] {
+                    waits.with_label_values(&[tenant, queue]);
+                }
+            }
             Measured::Offer(outcome) => self.offers.with_label_values(&[tenant, outcome]).inc(),
             Measured::HandoffToOffer(queue, seconds) => {
                 self.handoff_to_offer.with_label_values(&[tenant, queue]).observe(seconds);

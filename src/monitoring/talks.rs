@@ -26,6 +26,8 @@ pub enum Measured<'a> {
     Closed(&'static str),
     /// A person was asked for, for this reason.
     HandedOff(&'static str),
+    /// A conversation waits in this queue.
+    Queued(&'a str),
     /// An offer, by what happened to it.
     Offer(&'static str),
     /// From being queued here to the first offer, in seconds.
@@ -186,6 +188,7 @@ fn count(event: &ConversationEvent, commit: &Commit<ConversationEvent>, tell: &m
         Event::SessionOpened { channel, .. } => tell(Measured::Opened(channel)),
         Event::SessionClosed { reason, .. } => tell(Measured::Closed(closed(*reason))),
         Event::HandoffRequested { reason, .. } => tell(Measured::HandedOff(handed_off(*reason))),
+        Event::Queued { queue, .. } => tell(Measured::Queued(queue)),
         Event::OfferMade { .. } => tell(Measured::Offer("made")),
         Event::OfferAccepted { .. } => tell(Measured::Offer("accepted")),
         Event::OfferRejected { .. } => tell(Measured::Offer("rejected")),
@@ -271,7 +274,7 @@ mod tests {
         let mut talks = Talks::default();
         let customer = "Message { channel: \"web\", author: \"customer\" }";
         assert_eq!(at(&mut talks, 0, said("hello")), [customer]);
-        assert!(at(&mut talks, 10, queued()).is_empty());
+        assert_eq!(at(&mut talks, 10, queued()), ["Queued(\"sales\")"]);
         assert_eq!(at(&mut talks, 12, offered()), ["Offer(\"made\")", "HandoffToOffer(\"sales\", 2.0)"]);
         // Rejected and offered again: the wait for the first offer is over.
         assert_eq!(at(&mut talks, 15, offered()), ["Offer(\"made\")"]);
