@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+#[path = "support/nats.rs"]
+mod nats;
 mod support;
 
 use bytes::Bytes;
@@ -25,8 +27,8 @@ use std::{
 };
 use support::{
     eventually,
-    kefu::{Kefu, free_port},
-    load,
+    kefu::{External, Kefu, free_port},
+    load::{self, Load},
     log::Published,
     pause, skip,
 };
@@ -365,4 +367,102 @@ async fn a_real_prometheus_sees_every_metric_in_every_panel_and_alerts_of_what_i
     kefu.kill();
     let address = kefu.http_url().trim_start_matches("http://").to_owned();
     prometheus.until_firing("KefuDown", "instance", &address).await;
+}
+
+/// The sum of a metric's series with these labels in what a server serves.
+fn sum(kefu: &Kefu, metric: &str, labels: &[&str]) -> f64 {
+    let answer = kefu.http("/metrics").unwrap_or_default();
+    let lines = answer.lines().filter(|line| line.starts_with(&format!("{metric}{{")));
+    let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_together_count_each_message_once() {
+    let bus = nats::TestServer::start().await;
+    let (user, password) = bus.server.engine_login();
+    let external = External { url: bus.server.url(), user: user.to_owned(), password: password.to_owned() };
+    let mut nodes = [Kefu::spawn_on(&external), Kefu::spawn_on(&external)];
+    for node in &mut nodes {
+        node.ready().await;
+    }
+    let owned = |node: &Kefu| {
+        let answer = node.http("/metrics").unwrap_or_default();
+        let line = answer.lines().find_map(|line| line.strip_prefix("kefu_partitions_owned "));
+        line.and_then(|count| count.parse::<u32>().ok()).unwrap_or(0)
+    };
+    eventually("both nodes own partitions", async || {
+        let [one, other] = nodes.each_ref().map(owned);
+        (one > 0 && other > 0 && one + other == 16).then_some(())
+    })
+    .await;
+    let journal = nodes[0].journal().await;
+    Load::new("web", 40, 8).publish(&journal, 0, 3).await;
+    let counted = |node: &Kefu| sum(node, "kefu_messages_total", &["author=\"customer\"", "channel=\"web\""]);
+    eventually("120 messages are counted", async || {
+        let counts = nodes.each_ref().map(counted);
+        assert!(counts.iter().sum::<f64>() <= 120.0, "counted twice: {counts:?}");
+        (counts.iter().sum::<f64>() == 120.0 && counts.iter().all(|count| *count > 0.0)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_is_measured_also_where_kefu_was_killed_while_the_agent_had_the_conversation() {
+    let mut kefu = Kefu::start().await;
+    let journal = kefu.journal().await;
+    hire(&journal, "demo", "ann", 1).await;
+    says(&journal, "demo", "alice", "1", "human").await;
+    let key = conversation_key("web", "alice");
+    let filter = journal.subjects().events("demo", "conversation", "*");
+    let mut tail = journal.tail(0, Some(filter)).await.unwrap();
+    let offer = 'offered: loop {
+        let commit: Value = serde_json::from_slice(&tail.next().await.unwrap().unwrap().payload).unwrap();
+        for event in commit["events"].as_array().unwrap() {
+            if event["type"] == "offer_made" {
+                break 'offered event["offer"].clone();
+            }
+        }
+    };
+    let accept = json!({"type": "accept", "offer": offer, "as": "ann"});
+    command(&journal, "demo", "conversation", &key, "accept", "agent", accept).await;
+    eventually("ann has the conversation", async || {
+        kefu.run(&["show", "web:alice"])["state"]["session"]["phase"]["active"].is_object().then_some(())
+    })
+    .await;
+    kefu.kill();
+    kefu.spawn();
+    kefu.ready().await;
+    let journal = kefu.journal().await;
+    says(&journal, "demo", "alice", "2", "are you there?").await;
+    eventually("a reply is owed", async || {
+        (sum(&kefu, "kefu_agent_response_pending", &["tenant=\"demo\""]) == 1.0).then_some(())
+    })
+    .await;
+    let reply = json!({"type": "reply", "content": {"kind": "text", "text": "Yes."}, "as": "ann"});
+    command(&journal, "demo", "conversation", &key, "reply", "agent", reply).await;
+    eventually("the reply is measured, under its queue", async || {
+        let labels = ["queue=\"support\"", "tenant=\"demo\""];
+        (sum(&kefu, "kefu_agent_response_seconds_count", &labels) == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(sum(&kefu, "kefu_agent_response_pending", &["tenant=\"demo\""]), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_for_those_who_show_the_token_where_there_is_one() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let token = "0123456789abcdef0123456789abcdef";
+    fs::write(file.path(), format!("{token}\n")).unwrap();
+    let kefu = Kefu::start_with(&[("KEFU_METRICS_TOKEN_FILE", file.path().to_str().unwrap())]).await;
+    assert_eq!(kefu.http_status("/metrics"), Some(401));
+    let url = format!("{}/metrics", kefu.http_url());
+    let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
+    assert!(answer.status().is_success() && answer.text().await.unwrap().contains("kefu_ready 1"));
+    fs::write(file.path(), "short").unwrap();
+    let mut command = kefu.command();
+    let output = command.env("KEFU_DATA", kefu.data().join("other")).args(["serve", "--listen", "0"]).output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && complaint.contains("metrics.token_file"), "{complaint}");
 }

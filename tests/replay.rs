@@ -6,9 +6,14 @@ mod support;
 
 use kefu::journal::NatsJournal;
 use kefu_events::key::conversation_key;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 use support::{
+    eventually,
     kefu::Kefu,
     load::Load,
     log::{self, Published},
@@ -66,6 +71,7 @@ async fn a_replay_says_the_same_in_the_same_order_and_time_pattern() {
     let url = format!("nats://{}:{}@{address}", run.user.unwrap(), run.password.unwrap());
     let done = recorded.run(&["replay", "--tenant", "demo", "--into", "kefu", "--into-nats", &url, "--speed", "2x"]);
     assert_eq!((&done["messages"], &done["threads"], &done["stopped"]), (&json!(123), &json!(21), &json!(false)));
+    println!("replay: {done}");
     let [recorded_s, took_s] = ["recorded_s", "took_s"].map(|name| done[name].as_f64().unwrap());
     assert!(recorded_s >= 2.0 && took_s >= recorded_s / 2.0, "{done}");
 
@@ -108,4 +114,31 @@ async fn a_replay_says_the_same_in_the_same_order_and_time_pattern() {
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && complaint.contains(text), "{complaint}");
     }
+
+    // What comes from now on, until somebody stops it.
+    let next = (log::read_log(&journal).await.last().unwrap().seq + 1).to_string();
+    let mut command = recorded.command();
+    command.args([
+        "--json",
+        "replay",
+        "--tenant",
+        "demo",
+        "--from",
+        &next,
+        "--follow",
+        "--into",
+        "kefu",
+        "--into-nats",
+        &url,
+    ]);
+    let following = command.stdout(Stdio::piped()).spawn().unwrap();
+    sends(&journal, "s4", json!({"kind": "text", "text": "and I am back"})).await;
+    eventually("what is said comes to the other one", async || {
+        said(&target).await[&special].iter().any(|(id, _)| id == "s4").then_some(())
+    })
+    .await;
+    kill(Pid::from_raw(following.id() as i32), Signal::SIGINT).unwrap();
+    let output = following.wait_with_output().unwrap();
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&done["messages"], &done["stopped"]), (&json!(1), &json!(true)), "{done}");
 }

@@ -235,6 +235,7 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Option<Engine>> {
 impl Running {
     /// Starts everything and returns when it is ready.
     async fn start(config: &Config) -> Result<Self, CliError> {
+        let metrics_token = config.metrics_token.as_deref().map(metrics_token).transpose()?;
         let (bus, connect) = start_bus(config).await?;
         // Of a kefu that was killed: whoever reads it now would be led astray.
         RunFile::remove(&config.data)?;
@@ -245,11 +246,7 @@ impl Running {
         let engine = Shared::default();
         let (streams, watching) = watch_streams(journal.clone());
         let probe = probe(journal.connection_events(), &engine, streams, config.data.clone());
-        let options = BridgeOptions {
-            address: config.listen.address,
-            or_free: config.listen.or_free,
-            metrics_token: config.metrics_token.as_deref().map(metrics_token).transpose()?,
-        };
+        let options = BridgeOptions { address: config.listen.address, or_free: config.listen.or_free, metrics_token };
         let bridge = Bridge::start(options, probe.clone()).map_err(|error| listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
