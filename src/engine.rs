@@ -143,7 +143,7 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        let observer = Observer::start(store.clone(), node.ownership());
+        let observer = Observer::start(store.clone(), node.ownership(), projector.progress());
         Ok(Self { store, projector, node, dispatch, answering, archive, observer })
     }
 

@@ -466,3 +466,26 @@ async fn metrics_are_for_those_who_show_the_token_where_there_is_one() {
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && complaint.contains("metrics.token_file"), "{complaint}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_are_counted_while_they_listen() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kefu = Kefu::start().await;
+    kefu.run(&["user", "add", "sam", "--role", "supervisor=all", "--no-password"]);
+    let token = kefu.run(&["user", "token", "add", "sam", "--name", "test"])["secret"].as_str().unwrap().to_owned();
+    let url = format!("{}/api/v1/events", kefu.http_url());
+    let http = reqwest::Client::new();
+    let begun: Value = http.get(&url).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
+    let url = format!("{url}?epoch={}&after={}&wait=30", begun["epoch"].as_str().unwrap(), begun["seq"]);
+    let listening = tokio::spawn(http.get(url).bearer_auth(&token).send());
+    let clients = async |count: u32| {
+        let line = format!("\nkefu_sockets {count}\n");
+        eventually("the client is counted", async || kefu.http("/metrics")?.contains(&line).then_some(())).await;
+    };
+    clients(1).await;
+    // Ends the wait.
+    says(&kefu.journal().await, "demo", "alice", "1", "hello").await;
+    assert!(listening.await.unwrap().unwrap().status().is_success());
+    clients(0).await;
+    assert!(sum(&kefu, "kefu_http_requests_total", &["status=\"2xx\""]) >= 2.0);
+}

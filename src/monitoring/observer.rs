@@ -8,7 +8,7 @@ use crate::{
     aggregate::Tracked,
     conversation::{State, state::Phase},
     journal::subjects,
-    runtime::node::Ownership,
+    runtime::{node::Ownership, projector::Progress},
     scheduler::ConversationKey,
     store::{DecodedCommit, Store, StoreError},
     telemetry::catalogue,
@@ -180,11 +180,11 @@ pub struct Observer {
 
 impl Observer {
     /// Starts it.
-    pub fn start(store: Store, ownership: Ownership) -> Self {
+    pub fn start(store: Store, ownership: Ownership, progress: watch::Receiver<Progress>) -> Self {
         LazyLock::force(&COUNTED);
         let observed = Observed { talks: Arc::default(), last_ms: Arc::default(), ownership };
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(run(observed.clone(), store, stopped));
+        let task = tokio::spawn(run(observed.clone(), store, progress, stopped));
         Self { observed, stop, task }
     }
 
@@ -200,7 +200,12 @@ impl Observer {
     }
 }
 
-async fn run(observed: Observed, store: Store, mut stopped: watch::Receiver<bool>) {
+async fn run(
+    observed: Observed,
+    store: Store,
+    mut progress: watch::Receiver<Progress>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let from = Timestamp::from(chrono::Utc::now());
     loop {
         let (mut feed, _) = store.watch_commits();
@@ -219,12 +224,20 @@ async fn run(observed: Observed, store: Store, mut stopped: watch::Receiver<bool
             match commits {
                 Ok(commits) => observed.take_in(&commits, from, &observed.ownership.owned()),
                 Err(RecvError::Lagged(portions)) => {
-                    COUNTED.missed.inc();
+                    // What is read after a start is nothing to be counted.
+                    if progress.borrow().is_ready() {
+                        COUNTED.missed.inc();
+                    }
                     tracing::debug!(portions, "commits came faster than they could be counted");
                     break;
                 }
                 Err(RecvError::Closed) => break,
             }
+        }
+        // While the log is read from far behind, the store would be read again and again.
+        tokio::select! {
+            ready = progress.wait_for(Progress::is_ready) => if ready.is_err() { return },
+            _ = stopped.changed() => return,
         }
     }
 }

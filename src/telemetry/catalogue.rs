@@ -82,7 +82,8 @@ catalogue! {
     PROJECTOR_SEQ: "kefu_projector_seq", Kind::Gauge, [], "Sequence in the log that the projector has passed";
     PROJECTOR_LAG: "kefu_projector_lag", Kind::Gauge, [], "Commits that the projector has not passed yet";
     PROJECTOR_LAG_SECONDS: "kefu_projector_lag_seconds", Kind::Gauge, [],
-        "Age of the last commit that the projector has passed, while there are newer ones; 0 otherwise";
+        "Age of the last commit that the projector has passed, while there are newer ones; 0 otherwise, and before it has passed \
+         any since the start";
     LOG_ODDITIES: "kefu_log_oddities_total", Kind::Counter, ["kind"],
         "What should not be in the log, as met by the projector: gap, foreign (no commit), unknown_kind";
     STREAM_MESSAGES: "kefu_stream_messages", Kind::Gauge, ["stream"],

@@ -345,8 +345,8 @@ impl Run<'_> {
             );
             if self.args.speed != Speed::Max {
                 let [p50, p99] = [behind(0.5), behind(0.99)];
-                text +=
-                    &format!("\nbehind the schedule: {p50} ms (median), {p99} ms (99 %), {} ms", total.behind_ms.max());
+                let longest = total.behind_ms.max();
+                text += &format!("\nbehind the schedule: {p50} ms (median), {p99} ms (99 %), {longest} ms (longest)");
             }
             if self.passed_over > 0 {
                 text += &format!("\npassed over: {} reports on replies, which are not made again", self.passed_over);

@@ -89,6 +89,9 @@ impl Replay {
             (last, to) => last.or(to),
         };
         if end.is_some_and(|end| end < from) {
+            if self.into.is_wanted() {
+                note("nothing was recorded there");
+            }
             return Ok(());
         }
         let commits = self.commits(&client, filter, from).await?;
