@@ -9,20 +9,21 @@ use super::{
     client::{Client, is_alive},
     error::{CliError, Exit},
     output::{Style, note},
+    probe::{describe, metrics_token, probe},
     settings::set,
 };
 use crate::{
     access::Access,
     answering::NO_MODEL,
-    bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
+    bridge::{Bridge, BridgeOptions, Probe, UpstreamOptions},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
     faq::llm::LlmSettings,
     journal::{
-        ConnectOptions, Connection, Journal, NatsJournal, StreamOptions,
+        ConnectOptions, Journal, NatsJournal, StreamOptions,
         server::{DataLock, ManagedServer, Port, RunFile, ServerOptions},
     },
-    monitoring::{self, StreamSizes, watch_streams},
+    monitoring::watch_streams,
     runtime::{
         projector::{Progress, ProjectorState},
         queries::Queries,
@@ -41,7 +42,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{
     os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -57,9 +58,6 @@ const DEMO_TENANT: &str = "demo";
 
 /// How long the demo tenant may take: a commit and its projection.
 const DEMO_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Of a token for metrics: 128 bits in hex.
-const LEAST_TOKEN_CHARS: usize = 32;
 
 /// How often it is looked whether the node is ready, or has given up.
 const LOOK: Duration = Duration::from_millis(20);
@@ -226,9 +224,10 @@ struct Running {
 }
 
 /// What HTTP looks at, and a stop takes away.
-type Shared = Arc<Mutex<Option<Engine>>>;
+pub(super) type Shared = Arc<Mutex<Option<Engine>>>;
 
-fn lock(shared: &Shared) -> MutexGuard<'_, Option<Engine>> {
+/// The engine, if there is one.
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Option<Engine>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -442,21 +441,6 @@ fn stream_options(config: &Config) -> StreamOptions {
     }
 }
 
-/// The token without which nobody reads the metrics. It comes out of a file that Prometheus reads as well.
-fn metrics_token(path: &Path) -> Result<String, CliError> {
-    let wrong = |what: String| {
-        CliError::new(Exit::Usage, "configuration", format!("metrics.token_file: {}: {what}", path.display()))
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let token = text.trim();
-    let fits = token.len() >= LEAST_TOKEN_CHARS && token.bytes().all(|byte| byte.is_ascii_graphic());
-    match fits {
-        true => Ok(token.to_owned()),
-        false => Err(wrong(format!("a token of at least {LEAST_TOKEN_CHARS} characters without spaces is needed"))
-            .hint("for example: openssl rand -hex 32 > FILE")),
-    }
-}
-
 fn listen_error(config: &Config, error: &std::io::Error) -> CliError {
     let address = config.listen.address;
     CliError::failure(format!("HTTP cannot listen on {address}: {error}"))
@@ -512,60 +496,6 @@ fn llm_settings(path: &Path) -> Result<LlmSettings, CliError> {
     match settings.problems() {
         problems if problems.is_empty() => Ok(settings),
         problems => Err(wrong(problems.join("; "))),
-    }
-}
-
-/// What HTTP and the query `status` ask. It looks at what is there, and never waits for it.
-fn probe(connection: watch::Receiver<Connection>, engine: &Shared, streams: StreamSizes, data: PathBuf) -> Probe {
-    let (asked, measured) = ((connection.clone(), Arc::clone(engine)), Arc::clone(engine));
-    let looked = move || report(*asked.0.borrow(), lock(&asked.1).as_ref());
-    let figures = move || {
-        let connection = *connection.borrow();
-        let engine = lock(&measured);
-        let ready = report(connection, engine.as_ref()).waiting_for.is_empty();
-        monitoring::figures(ready, connection, engine.as_ref(), &streams, &data)
-    };
-    Probe { report: Arc::new(looked), figures: Arc::new(figures) }
-}
-
-fn report(connection: Connection, engine: Option<&Engine>) -> Report {
-    let mut waiting_for = Vec::new();
-    if !connection.connected {
-        waiting_for.push("the connection to NATS".to_owned());
-    }
-    let Some(engine) = engine else {
-        waiting_for.push("opening the store".to_owned());
-        return Report { waiting_for, ..Report::default() };
-    };
-    let (progress, node) = (engine.projector().progress().borrow().clone(), engine.status());
-    if !progress.is_ready() {
-        waiting_for.push(describe(&progress));
-    }
-    if !node.is_ready() {
-        let ready = node.owned.values().filter(|figures| figures.ready).count();
-        waiting_for.push(format!("taking partitions over: {ready} of {}", node.partitions));
-    }
-    Report {
-        waiting_for,
-        partitions: node.partitions.into(),
-        partitions_owned: node.owned.len(),
-        projector_seq: progress.projected,
-        log_seq: progress.end.max(progress.projected),
-    }
-}
-
-fn describe(progress: &Progress) -> String {
-    let Progress { projected, end, .. } = progress;
-    match &progress.state {
-        ProjectorState::Starting => "comparing the store with the log".to_owned(),
-        ProjectorState::Rebuilding => match progress.left_s {
-            Some(left) => format!("reading the log: {projected} of {end}, about {left:.0} s left"),
-            None => format!("reading the log: {projected} of {end}"),
-        },
-        ProjectorState::Following => format!("following the log: {projected} of {end}"),
-        ProjectorState::Waiting(why) => format!("the projector, which tries again: {why}"),
-        ProjectorState::Stopped => "the projector, which was stopped".to_owned(),
-        ProjectorState::Failed(why) => format!("the projector, which has given up: {why}"),
     }
 }
 
