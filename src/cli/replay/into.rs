@@ -217,7 +217,8 @@ struct Run<'a> {
     threads: BTreeSet<(String, String)>,
     tenants: BTreeSet<String>,
     last_ms: i64,
-    /// What customers sent and cannot be sent again.
+    /// What customers sent and cannot be sent again: what became of replies that the other kefu does not make, and that
+    /// somebody left who had never said anything, of whom the log does not know the thread.
     passed_over: u64,
 }
 
@@ -349,7 +350,10 @@ impl Run<'_> {
                 text += &format!("\nbehind the schedule: {p50} ms (median), {p99} ms (99 %), {longest} ms (longest)");
             }
             if self.passed_over > 0 {
-                text += &format!("\npassed over: {} reports on replies, which are not made again", self.passed_over);
+                text += &format!(
+                    "\npassed over: {} (reports on replies, and of threads that said nothing)",
+                    self.passed_over
+                );
             }
             text
         })
