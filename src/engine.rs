@@ -13,8 +13,10 @@ use crate::{
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
     journal::{Journal, subjects},
+    monitoring::{Observed, Observer},
     reporting::{ReportingTask, Reports},
     runtime::{
+        leaders::Led,
         machine::Limits,
         node::{Node, NodeOptions, NodeStatus},
         projector::{Projector, ProjectorError, ProjectorOptions},
@@ -113,6 +115,7 @@ pub struct Engine {
     answering: Answering,
     archive: Option<ArchiveTask>,
     reporting: ReportingTask,
+    observer: Observer,
 }
 
 impl Engine {
@@ -143,7 +146,8 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node, dispatch, answering, archive, reporting })
+        let observer = Observer::start(store.clone(), node.ownership(), projector.progress());
+        Ok(Self { store, projector, node, dispatch, answering, archive, reporting, observer })
     }
 
     /// What the projector remembers.
@@ -159,6 +163,16 @@ impl Engine {
     /// What waits and who is free, of every tenant.
     pub fn floors(&self) -> Floors {
         self.dispatch.floors()
+    }
+
+    /// The tenants whose scheduling this node leads.
+    pub fn led(&self) -> Led {
+        self.dispatch.led()
+    }
+
+    /// What is going on in conversations.
+    pub fn observed(&self) -> Observed {
+        self.observer.observed()
     }
 
     /// Answers to questions.
@@ -194,6 +208,7 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
+        self.observer.stop().await;
         self.answering.stop().await;
         if let Some(archive) = self.archive {
             archive.stop().await;

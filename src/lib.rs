@@ -16,6 +16,7 @@
 //!   asked;
 //! - [`policy`]: what is permitted and forbidden, pure;
 //! - [`engine`]: all of that put together, as one node;
+//! - [`monitoring`]: what machines are told of all that;
 //! - [`access`]: users, and who may do what; [`bridge`]: HTTP and WebSocket for those who may;
 //! - [`cli`], [`config`], [`telemetry`]: how people and machines meet it.
 //!
@@ -36,6 +37,7 @@ pub mod engine;
 pub mod faq;
 pub mod http;
 pub mod journal;
+pub mod monitoring;
 pub mod policy;
 pub mod reporting;
 pub mod routing;

@@ -260,6 +260,7 @@ impl Desk {
         base: Base,
     ) -> (Place, String, bool) {
         let (tenant, key) = &place;
+        let began = Instant::now();
         let reply = match self.reply(tenant, &question, &base).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -267,6 +268,7 @@ impl Desk {
                 Reply::Decline { reason: NoAnswerReason::Failed, confidence: None }
             }
         };
+        METRICS.answer_seconds.observe(began.elapsed().as_secs_f64());
         METRICS.answered(outcome_of(&reply));
         let command = command(tenant, key, node, &question.request, reply);
         let sent = journal.publish(command).await;

@@ -4,7 +4,7 @@
 //! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
 //! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
 //! long polling; `inbox` the lists; `presence` tells agents' aggregates who is there; `live` is what is of no moment a minute
-//! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask.
+//! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask; `measure` counts.
 //!
 //! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
 //! ([`Bridge::connect`]), and it says so.
@@ -22,6 +22,7 @@ mod hub;
 mod inbox;
 mod limit;
 mod live;
+mod measure;
 mod openapi;
 mod pages;
 mod poll;
@@ -34,11 +35,12 @@ pub use openapi::document as openapi;
 pub use routes::{Door, ROUTES, Route};
 pub use upstream::UpstreamOptions;
 
-use crate::telemetry::Sample;
+use crate::telemetry::Figures;
 use actix_web::{App, HttpRequest, HttpServer, dev::ServerHandle, middleware, web};
 use answer::Failure;
 use caller::Shared;
 use limit::Limits;
+use pages::MetricsGuard;
 use serde::Serialize;
 use std::{
     io,
@@ -61,21 +63,38 @@ const MAX_BODY_BYTES: usize = 300 * 1024;
 pub struct Report {
     /// Why it is not ready; empty if it is.
     pub waiting_for: Vec<String>,
-    /// Its figures.
+    /// Partitions in all.
     #[serde(skip)]
-    pub sample: Sample,
+    pub partitions: u64,
+    /// Partitions that it owns.
+    #[serde(skip)]
+    pub partitions_owned: usize,
+    /// Last commit that the projector has passed.
+    #[serde(skip)]
+    pub projector_seq: u64,
+    /// Last commit of the log, as last seen.
+    #[serde(skip)]
+    pub log_seq: u64,
 }
 
 /// Asks the node. It must answer at once.
-pub type Probe = Arc<dyn Fn() -> Report + Send + Sync>;
+#[derive(Clone)]
+pub struct Probe {
+    /// How it is.
+    pub report: Arc<dyn Fn() -> Report + Send + Sync>,
+    /// What is measured of it. May take some milliseconds.
+    pub figures: Arc<dyn Fn() -> Figures + Send + Sync>,
+}
 
 /// Where to listen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct BridgeOptions {
     /// The address.
     pub address: SocketAddr,
     /// Take a free port where this one is in use.
     pub or_free: bool,
+    /// What whoever reads the metrics must show; `None`: only this machine may read them.
+    pub metrics_token: Option<String>,
 }
 
 /// The running server. Dropping it leaves it running.
@@ -92,22 +111,25 @@ impl Bridge {
     /// # Errors
     /// The address is in use, or cannot be listened on.
     pub fn start(options: BridgeOptions, probe: Probe) -> io::Result<Self> {
-        let listener = listen(options)?;
+        let listener = listen(&options)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { upstream: OnceLock::new(), limits: Limits::default() });
         let asked = Arc::clone(&shared);
+        let guard = MetricsGuard::new(options.metrics_token.as_deref());
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("kefu-http".to_owned()).spawn(move || {
             let served = actix_web::rt::System::new().block_on(async move {
                 let make = move || {
                     App::new()
                         .app_data(web::Data::new(Probe::clone(&probe)))
+                        .app_data(web::Data::new(guard.clone()))
                         .app_data(web::Data::new(Arc::clone(&asked)))
                         .app_data(web::PayloadConfig::new(api::files::MAX_FILE_BYTES))
                         .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES).error_handler(wrong_body))
                         .app_data(web::QueryConfig::default().error_handler(wrong_query))
                         .wrap(middleware::from_fn(host::only_known_hosts))
                         .wrap(secure_headers())
+                        .wrap(middleware::from_fn(measure::counted))
                         .configure(pages::routes)
                         .configure(routes::configure)
                         .default_service(web::get().to(console::page))
@@ -191,7 +213,7 @@ fn wrong_query(error: actix_web::error::QueryPayloadError, _: &HttpRequest) -> a
     Failure::invalid(error.to_string()).into()
 }
 
-fn listen(options: BridgeOptions) -> io::Result<TcpListener> {
+fn listen(options: &BridgeOptions) -> io::Result<TcpListener> {
     let listener = match TcpListener::bind(options.address) {
         Err(error) if options.or_free && error.kind() == io::ErrorKind::AddrInUse => {
             TcpListener::bind(SocketAddr::new(options.address.ip(), 0))?

@@ -6,6 +6,7 @@ use super::{
     commands::{self, Wanted},
     hub::{Feed, Happened, Place, Reach, Start},
     live::Notice,
+    measure::MEASURED,
     presence,
     upstream::Upstream,
 };
@@ -68,6 +69,7 @@ pub(super) async fn open(
 
 async fn serve(caller: Caller, mut session: Session, mut messages: AggregatedMessageStream) {
     let Caller { who, up } = caller;
+    MEASURED.sockets_opened.inc();
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let told = match tokio::time::timeout(PATIENCE, first(&mut messages)).await {
         Ok(Ok(first)) => Socket::begin(&up, who, session.clone(), number, first).await,

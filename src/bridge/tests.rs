@@ -14,17 +14,18 @@ fn get(address: SocketAddr, host: &str, path: &str) -> String {
 }
 
 fn options(or_free: bool) -> BridgeOptions {
-    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free }
+    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free, metrics_token: None }
 }
 
 #[tokio::test]
 async fn it_says_why_the_node_is_not_ready_and_then_that_it_is() {
     let ready = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&ready);
-    let probe: Probe = Arc::new(move || match seen.load(Ordering::SeqCst) {
-        true => Report { sample: Sample { ready: true, ..Sample::default() }, ..Report::default() },
+    let report = move || match seen.load(Ordering::SeqCst) {
+        true => Report::default(),
         false => Report { waiting_for: vec!["reads the log: 3 of 9".to_owned()], ..Report::default() },
-    });
+    };
+    let probe = Probe { report: Arc::new(report), figures: Arc::new(Figures::default) };
     let bridge = Bridge::start(options(false), probe).unwrap();
     let address = bridge.address();
     let answer = get(address, "localhost", "/readyz");
@@ -48,8 +49,8 @@ async fn it_says_why_the_node_is_not_ready_and_then_that_it_is() {
 fn a_taken_port_is_an_error_only_where_it_was_asked_for() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let error = listen(BridgeOptions { address, or_free: false }).unwrap_err();
+    let error = listen(&BridgeOptions { address, ..options(false) }).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    let other = listen(BridgeOptions { address, or_free: true }).unwrap();
+    let other = listen(&BridgeOptions { address, ..options(true) }).unwrap();
     assert_ne!(other.local_addr().unwrap(), address);
 }

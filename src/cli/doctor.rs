@@ -285,3 +285,20 @@ fn report(session: &mut Session, checks: &Checks) -> Result<(), CliError> {
     }
     session.out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BACKLOG, LAG, LOW_DISK_BYTES};
+
+    #[test]
+    fn the_doctor_and_the_alerts_mean_the_same() {
+        let alerts = include_str!("../../scripts/monitoring/alerts.yml");
+        for rule in [
+            format!("kefu_disk_free_bytes < {LOW_DISK_BYTES}\n"),
+            format!("kefu_projector_lag > {LAG} or"),
+            format!("(kefu_stream_messages{{stream=~\"inbox|commands\"}}) > {BACKLOG}\n"),
+        ] {
+            assert!(alerts.contains(&rule), "scripts/monitoring/alerts.yml has no {rule}");
+        }
+    }
+}

@@ -24,6 +24,7 @@ mod faq;
 mod list;
 mod nats;
 mod output;
+mod probe;
 mod queue;
 mod rejected;
 mod replay;

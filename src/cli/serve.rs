@@ -9,27 +9,27 @@ use super::{
     client::{Client, is_alive},
     error::{CliError, Exit},
     output::{Style, note},
+    probe::{describe, metrics_token, probe},
     settings::set,
 };
 use crate::{
     access::Access,
-    answering::{Library, NO_MODEL},
-    archive::Archive,
-    bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
+    answering::NO_MODEL,
+    bridge::{Bridge, BridgeOptions, Probe, UpstreamOptions},
     config::{Config, Flag, keys, units::without_password},
     engine::{Engine, EngineOptions},
     faq::llm::LlmSettings,
     journal::{
-        ConnectOptions, Connection, Journal, NatsJournal, StreamOptions,
+        ConnectOptions, Journal, NatsJournal, StreamOptions,
         server::{DataLock, ManagedServer, Port, RunFile, ServerOptions},
     },
+    monitoring::watch_streams,
     runtime::{
         projector::{Progress, ProjectorState},
         queries::Queries,
     },
     search::embed::{Embedder, RemoteEmbedder, RemoteSettings},
     settings::demo_settings,
-    telemetry::Sample,
 };
 use bytes::Bytes;
 use clap::Args;
@@ -109,6 +109,10 @@ pub struct Serve {
     /// Where the models' folders are [env: KEFU_MODELS] [default: kefu/models in the cache directory]
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
+    /// File with the token that whoever reads /metrics must send; without it, only this machine may read them [env:
+    /// KEFU_METRICS_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    metrics_token_file: Option<String>,
     /// TOML file about a language model that words answers, see the README [env: KEFU_LLM]
     #[arg(long, value_name = "FILE")]
     llm: Option<String>,
@@ -134,6 +138,7 @@ impl Serve {
             (keys::MODEL, "--model", &self.model),
             (keys::MODELS, "--models", &self.models),
             (keys::LLM, "--llm", &self.llm),
+            (keys::METRICS_TOKEN_FILE, "--metrics-token-file", &self.metrics_token_file),
         ] {
             flags.extend(value.clone().map(|value| Flag { key, flag, value }));
         }
@@ -215,18 +220,21 @@ struct Running {
     engine: Shared,
     progress: watch::Receiver<Progress>,
     queries: JoinHandle<()>,
+    watching: JoinHandle<()>,
 }
 
 /// What HTTP looks at, and a stop takes away.
-type Shared = Arc<Mutex<Option<Engine>>>;
+pub(super) type Shared = Arc<Mutex<Option<Engine>>>;
 
-fn lock(shared: &Shared) -> MutexGuard<'_, Option<Engine>> {
+/// The engine, if there is one.
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Option<Engine>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Running {
     /// Starts everything and returns when it is ready.
     async fn start(config: &Config) -> Result<Self, CliError> {
+        let metrics_token = config.metrics_token.as_deref().map(metrics_token).transpose()?;
         let (bus, connect) = start_bus(config).await?;
         // Of a kefu that was killed: whoever reads it now would be led astray.
         RunFile::remove(&config.data)?;
@@ -235,8 +243,9 @@ impl Running {
         let fresh = journal.position().await?.last == 0;
 
         let engine = Shared::default();
-        let probe = probe(journal.connection_events(), &engine);
-        let options = BridgeOptions { address: config.listen.address, or_free: config.listen.or_free };
+        let (streams, watching) = watch_streams(journal.clone());
+        let probe = probe(journal.connection_events(), &engine, streams, config.data.clone());
+        let options = BridgeOptions { address: config.listen.address, or_free: config.listen.or_free, metrics_token };
         let bridge = Bridge::start(options, probe.clone()).map_err(|error| listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
@@ -247,7 +256,7 @@ impl Running {
         let node_name = started.status().name;
         *lock(&engine) = Some(started);
         let told = probe.clone();
-        let node = move || serde_json::to_value(told()).unwrap_or_default();
+        let node = move || serde_json::to_value((told.report)()).unwrap_or_default();
         let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, reports, node);
         let access = Access::new(store.clone(), progress.clone(), journal.clone());
         bridge.connect(UpstreamOptions {
@@ -261,7 +270,7 @@ impl Running {
         let queries = tokio::spawn(answering.await?);
 
         until_ready(&probe, progress.clone()).await?;
-        let running = Self { bus, journal, run, bridge, engine, progress, queries };
+        let running = Self { bus, journal, run, bridge, engine, progress, queries, watching };
         if fresh && config.demo {
             running.make_demo(config).await?;
         }
@@ -330,8 +339,10 @@ impl Running {
         if let Err(error) = RunFile::remove(&config.data) {
             tracing::warn!(%error, "run.json cannot be removed");
         }
-        self.queries.abort();
-        let _ = self.queries.await;
+        for task in [self.queries, self.watching] {
+            task.abort();
+            let _ = task.await;
+        }
         let engine = lock(&self.engine).take();
         let store = engine.as_ref().map(|engine| engine.store().clone());
         if let Some(engine) = engine
@@ -489,90 +500,12 @@ fn llm_settings(path: &Path) -> Result<LlmSettings, CliError> {
     }
 }
 
-/// What HTTP and the query `status` ask. It looks at what is there, and never waits for it.
-fn probe(connection: watch::Receiver<Connection>, engine: &Shared) -> Probe {
-    let engine = Arc::clone(engine);
-    Arc::new(move || {
-        let connection = *connection.borrow();
-        let (progress, node, figures, search) = match &*lock(&engine) {
-            Some(engine) => {
-                let progress = engine.projector().progress().borrow().clone();
-                let (desk, archive) = (engine.desk(), engine.archive());
-                (Some(progress), Some(engine.status()), Some(engine.store().figures()), Some((desk, archive)))
-            }
-            None => (None, None, None, None),
-        };
-        let mut waiting_for = Vec::new();
-        if !connection.connected {
-            waiting_for.push("the connection to NATS".to_owned());
-        }
-        match &progress {
-            Some(progress) if progress.is_ready() => {}
-            Some(progress) => waiting_for.push(describe(progress)),
-            None => waiting_for.push("opening the store".to_owned()),
-        }
-        match &node {
-            Some(node) if node.is_ready() => {}
-            Some(node) => {
-                let ready = node.owned.values().filter(|figures| figures.ready).count();
-                waiting_for.push(format!("taking partitions over: {ready} of {}", node.partitions));
-            }
-            None => waiting_for.push("no partitions are owned".to_owned()),
-        }
-        let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        let owned = node.as_ref().map(|node| node.owned.clone()).unwrap_or_default();
-        let sample = Sample {
-            ready: waiting_for.is_empty(),
-            partitions: node.as_ref().map_or(0, |node| node.partitions.into()),
-            partitions_owned: count(owned.len()),
-            active_aggregates: owned.values().map(|figures| count(figures.active)).sum(),
-            mailbox_held: owned.values().map(|figures| count(figures.held)).sum(),
-            projector_seq: progress.as_ref().map_or(0, |progress| progress.projected),
-            log_seq: progress.as_ref().map_or(0, |progress| progress.end.max(progress.projected)),
-            nats_connected: connection.connected,
-            nats_lost: connection.lost,
-            store_memory_bytes: figures.as_ref().map_or(0, |figures| figures.memory_bytes),
-            store_disk_bytes: figures.as_ref().map_or(0, |figures| figures.disk_bytes),
-            ..search.map(|(desk, archive)| searched(desk.library(), &archive)).unwrap_or_default()
-        };
-        Report { waiting_for, sample }
-    })
-}
-
-/// What is measured of search.
-fn searched(library: &Library, archive: &Archive) -> Sample {
-    let bases = library.status();
-    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-    Sample {
-        search_entries: bases.values().map(|base| count(base.entries)).sum(),
-        search_pending: bases.values().map(|base| count(base.pending)).sum(),
-        archive_seq: archive.status().seq,
-        embeddings: library.models().counts(),
-        ..Sample::default()
-    }
-}
-
-fn describe(progress: &Progress) -> String {
-    let Progress { projected, end, .. } = progress;
-    match &progress.state {
-        ProjectorState::Starting => "comparing the store with the log".to_owned(),
-        ProjectorState::Rebuilding => match progress.left_s {
-            Some(left) => format!("reading the log: {projected} of {end}, about {left:.0} s left"),
-            None => format!("reading the log: {projected} of {end}"),
-        },
-        ProjectorState::Following => format!("following the log: {projected} of {end}"),
-        ProjectorState::Waiting(why) => format!("the projector, which tries again: {why}"),
-        ProjectorState::Stopped => "the projector, which was stopped".to_owned(),
-        ProjectorState::Failed(why) => format!("the projector, which has given up: {why}"),
-    }
-}
-
 /// Waits until the probe finds nothing missing.
 async fn until_ready(probe: &Probe, progress: watch::Receiver<Progress>) -> Result<(), CliError> {
     let mut looks = interval(LOOK);
     loop {
         looks.tick().await;
-        if probe().waiting_for.is_empty() {
+        if (probe.report)().waiting_for.is_empty() {
             return Ok(());
         }
         let progress = progress.borrow().clone();

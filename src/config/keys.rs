@@ -40,6 +40,8 @@ pub const MODEL: &str = "answers.model";
 pub const LLM: &str = "answers.llm";
 /// Where models are.
 pub const MODELS: &str = "answers.models";
+/// Where the token for metrics is.
+pub const METRICS_TOKEN_FILE: &str = "metrics.token_file";
 /// Which lines are logged.
 pub const LOG_LEVEL: &str = "log.level";
 /// How they look.
@@ -95,6 +97,12 @@ pub const KEYS: &[Key] = &[
     ),
     key(MODELS, "KEFU_MODELS", None, "directory of the models (kefu/models in the cache directory)"),
     key(LLM, "KEFU_LLM", None, "TOML file that says which language model words answers; none: none does"),
+    key(
+        METRICS_TOKEN_FILE,
+        "KEFU_METRICS_TOKEN_FILE",
+        None,
+        "file with the token that whoever reads /metrics must send; none: only this machine may read them",
+    ),
     key(LOG_LEVEL, "KEFU_LOG", None, "which lines are logged: error, warn, info, debug, trace, or a tracing filter"),
     key(LOG_FORMAT, "KEFU_LOG_FORMAT", Some("human"), "how they look: human or json"),
 ];

@@ -116,6 +116,8 @@ pub struct Config {
     pub model: Option<String>,
     /// The file about the language model that words answers.
     pub llm: Option<PathBuf>,
+    /// The file with the token for metrics.
+    pub metrics_token: Option<PathBuf>,
     /// Where models are.
     pub models: PathBuf,
     /// Whether a fresh data directory gets the tenant `demo`.
@@ -162,6 +164,7 @@ impl Config {
             log_format: layers.parse(keys::LOG_FORMAT, units::log_format)?.unwrap_or(LogFormat::Human),
             model: text(keys::MODEL),
             llm: path(keys::LLM),
+            metrics_token: path(keys::METRICS_TOKEN_FILE),
             // Without a home there is no cache; a folder that does not exist has no model, which is said then.
             models: path(keys::MODELS)
                 .or_else(|| dirs::cache_dir().map(|cache| cache.join("kefu").join("models")))

@@ -4,7 +4,10 @@
 //! so that other settings can be laid over the same facts. It remembers what it asked for until the lists show what
 //! became of it: reserved, refused, or nothing within [`ANSWER_MS`].
 
+mod promptness;
 mod views;
+
+pub use promptness::Scheduled;
 
 use crate::{
     scheduler::{
@@ -18,8 +21,9 @@ use crate::{
 };
 use kefu_events::{
     Json,
-    agent::{Practice, ReservationKind},
+    agent::{Practice, ReservationKind, RoutingStatus},
 };
+use promptness::Promptness;
 use std::collections::{BTreeMap, BTreeSet};
 use views::{Performances, agent_view, at_work, waiting_view, weight_of};
 
@@ -89,6 +93,17 @@ pub struct Telling {
     pub wait_s: Option<u32>,
 }
 
+/// How many agents there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StaffCount {
+    /// By status; who is not connected counts as offline.
+    pub by_status: BTreeMap<&'static str, u32>,
+    /// Free slots of those who are available.
+    pub free: u32,
+    /// Their used ones.
+    pub used: u32,
+}
+
 /// A reservation that was asked for.
 #[derive(Debug, Clone)]
 struct Asked {
@@ -124,6 +139,7 @@ pub struct Leader {
     /// When agents' shifts begin or end next, in ms.
     by_shift: BTreeSet<(i64, String)>,
     shift_ends: BTreeMap<String, i64>,
+    promptness: Promptness,
 }
 
 impl Leader {
@@ -145,6 +161,7 @@ impl Leader {
             sequence: 0,
             by_shift: BTreeSet::new(),
             shift_ends: BTreeMap::new(),
+            promptness: Promptness::default(),
         }
     }
 
@@ -230,6 +247,7 @@ impl Leader {
             Change::Practice(key, Some(practised)) => drop(self.practised.insert(key, practised)),
             Change::Practice(key, None) => drop(self.practised.remove(&key)),
             Change::Conversation(key, Some(entry)) => {
+                self.promptness.waits(key, now_ms);
                 self.put_waiting(key, &entry, now_ms);
                 if !self.conversations.contains_key(&key) {
                     self.look_at(key, None, now_ms + FIRST_TOLD_MS);
@@ -237,6 +255,7 @@ impl Leader {
                 self.conversations.insert(key, entry);
             }
             Change::Conversation(key, None) => {
+                self.promptness.gone(key, now_ms);
                 self.floor.remove_waiting(key);
                 self.conversations.remove(&key);
                 self.refused.remove(&key);
@@ -312,6 +331,7 @@ impl Leader {
             let Some(asked) = self.asked.get_mut(&decision) else { continue };
             if entry.held.contains_key(&asked.reservation) {
                 asked.seen = true;
+                self.promptness.reserved(asked.conversation);
                 self.floor.confirm(decision);
             } else if asked.seen {
                 // It came to an end: where the conversation has been offered, its own entry was gone and came back; where
@@ -321,10 +341,12 @@ impl Leader {
                 self.floor.requeue(conversation, now_ms);
             } else if entry.ended.contains(&asked.reservation) {
                 // Reserved and released before the list showed it.
+                self.promptness.reserved(asked.conversation);
                 self.forget(decision);
                 self.floor.undo(decision, now_ms);
             } else if entry.refused.as_ref() == Some(&asked.reservation) {
                 let conversation = asked.conversation;
+                self.promptness.refused(conversation);
                 self.forget(decision);
                 self.floor.undo(decision, now_ms);
                 self.pass_over(conversation, agent, now_ms, REFUSED_MS);
@@ -398,6 +420,7 @@ impl Leader {
                 decision: Json::of(&decision),
                 practice: (!skills.is_empty()).then_some(Practice { skills, half_life_days }),
             });
+            self.promptness.found(matched.conversation, now_ms);
             self.floor.reserve_slots(&matched, id, weight);
             self.by_agent.entry(agent).or_default().insert(id);
             self.asked.insert(id, asked);
@@ -421,6 +444,11 @@ impl Leader {
     fn weight_for(&self, agent: &str, channel: &str) -> u32 {
         let own = self.agents.get(agent).and_then(|entry| entry.weights.get(channel).copied());
         own.unwrap_or_else(|| weight_of(self.floor.settings(), channel))
+    }
+
+    /// What has become, since this was asked last, of conversations for which an agent was found.
+    pub fn scheduled(&mut self, now_ms: i64) -> Vec<Scheduled> {
+        self.promptness.settle(now_ms)
     }
 
     /// An order could not be sent.
@@ -486,6 +514,33 @@ impl Leader {
     /// The same with the draw of a decision.
     pub(super) fn why_not_drawn(&self, conversation: ConversationKey, agent: &str, now_ms: i64, draw: u64) -> WhyNot {
         self.floor.why_not(conversation, agent, now_ms, draw)
+    }
+
+    /// Those who wait by queue: how many, and how long the oldest has waited, in ms.
+    pub fn waits(&self, now_ms: i64) -> BTreeMap<&str, (usize, i64)> {
+        let mut waits: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+        for entry in self.conversations.values() {
+            let since = entry.resumed.unwrap_or(entry.since).as_millis();
+            let (count, oldest_ms) = waits.entry(&entry.queue).or_default();
+            *count += 1;
+            *oldest_ms = (*oldest_ms).max(now_ms - since);
+        }
+        waits
+    }
+
+    /// Agents by status, and slots that are free and used of those who take conversations now.
+    pub fn staff(&self) -> StaffCount {
+        let mut count = StaffCount::default();
+        for (key, entry) in &self.agents {
+            let status = if entry.online { entry.status } else { RoutingStatus::Offline };
+            *count.by_status.entry(status.as_str()).or_default() += 1;
+            let open = status == RoutingStatus::Available;
+            if let Some(agent) = self.floor.find_agent(key).filter(|_| open) {
+                count.free += self.floor.free_slots(agent);
+                count.used += self.floor.used_slots(agent);
+            }
+        }
+        count
     }
 
     /// The queues in which somebody waits or that an agent serves, with their state.

@@ -37,14 +37,14 @@ use kefu_events::{
     envelope::Command,
     settings::{SCHEDULING_DOCUMENT, Texts},
 };
-use leader::{Change, Leader, Order, Telling};
+use leader::{Change, Leader, Order, Scheduled, Telling};
 use rand::RngExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
@@ -68,6 +68,11 @@ impl Floors {
         self.lock().get(tenant).map(question)
     }
 
+    /// Asks about every tenant's floor.
+    pub fn each(&self, mut question: impl FnMut(&str, &Leader)) {
+        self.lock().iter().for_each(|(tenant, leader)| question(tenant, leader));
+    }
+
     fn tenants(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }
@@ -81,6 +86,7 @@ impl Floors {
 /// A node's scheduler, running.
 pub struct Dispatch {
     floors: Floors,
+    led: Led,
     stop: watch::Sender<bool>,
     tasks: [JoinHandle<()>; 2],
 }
@@ -105,9 +111,14 @@ impl Dispatch {
             let floors = floors.clone();
             move || floors.tenants()
         };
-        let keeper = Keeper { journal, node, what: "scheduler", tenants, led };
+        let keeper = Keeper { journal, node, what: "scheduler", tenants, led: led.clone() };
         let tasks = [tokio::spawn(shell.run()), tokio::spawn(keeper.run(stopped))];
-        Self { floors, stop, tasks }
+        Self { floors, led, stop, tasks }
+    }
+
+    /// The tenants whose scheduling this node leads.
+    pub fn led(&self) -> Led {
+        self.led.clone()
     }
 
     /// The floors, for questions.
@@ -182,6 +193,7 @@ impl<J: Journal> Shell<J> {
                 _ = period.tick() => {
                     self.read_settings();
                     touched.extend(self.led.tenants());
+                    touched.iter().for_each(|tenant| METRICS.schedules_for(tenant));
                     if telling.is_none() {
                         telling = Some(self.tell_positions().boxed());
                     }
@@ -313,7 +325,7 @@ impl<J: Journal> Shell<J> {
 
     /// An order that could not be sent waits as before.
     fn sent(&self, (sent, tenant, order): Sent) {
-        METRICS.scheduled(sent.is_ok());
+        METRICS.reserved(sent.is_ok());
         if let Err(error) = sent {
             tracing::debug!(%error, tenant, "a reservation is asked for later");
             if let Some(leader) = self.floors.lock().get_mut(&tenant) {
@@ -356,8 +368,26 @@ impl<J: Journal> Shell<J> {
         let mut floors = self.floors.lock();
         let Some(leader) = floors.get_mut(tenant) else { return Vec::new() };
         leader.set_sequence(self.known);
+        for scheduled in leader.scheduled(now_ms()) {
+            count(tenant, scheduled);
+        }
         let mut random = rand::rng();
-        leader.orders(now_ms(), usize::MAX, || random.random())
+        let began = Instant::now();
+        let orders = leader.orders(now_ms(), usize::MAX, || random.random());
+        METRICS.scheduler_round_seconds.observe(began.elapsed().as_secs_f64());
+        orders
+    }
+}
+
+fn count(tenant: &str, scheduled: Scheduled) {
+    match scheduled {
+        Scheduled::Late => METRICS.scheduled(tenant, "late"),
+        Scheduled::Offered { after_ms, was_late } => {
+            if !was_late {
+                METRICS.scheduled(tenant, "offered");
+            }
+            METRICS.scheduling_took(tenant, after_ms as f64 / 1e3);
+        }
     }
 }
 

@@ -51,6 +51,18 @@ pub mod reason {
     pub const UNKNOWN_COMMAND: &str = "unknown_command";
     /// The aggregate is set aside after a failed decision.
     pub const QUARANTINED: &str = "quarantined";
+
+    /// All of them.
+    pub const ALL: [&str; 8] = [
+        MALFORMED,
+        TOO_LARGE,
+        SUBJECT_MISMATCH,
+        UNKNOWN_TENANT,
+        RESERVED_CHANNEL,
+        UNKNOWN_AGGREGATE,
+        UNKNOWN_COMMAND,
+        QUARANTINED,
+    ];
 }
 
 /// Why an input is not decided.

@@ -1,66 +1,59 @@
-//! What Prometheus sees of the runtime. Names are documented here and stay.
+//! What is counted while the runtime, the scheduler and the answers work. What each metric means stands in the
+//! [`catalogue`](crate::telemetry::catalogue).
 
-use super::machine::Counters;
-use crate::journal::Outgoing;
-use prometheus::{
-    Histogram, IntCounter, IntCounterVec, register_histogram, register_int_counter, register_int_counter_vec,
-};
+use super::{intake::reason, machine::Counters};
+use crate::{journal::Outgoing, telemetry::catalogue};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use std::sync::LazyLock;
 
-/// The one set of this process, in Prometheus's default registry.
+/// The one set of this process.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::register);
 
-/// See each field's help text.
+/// See each field's definition in the catalogue.
 pub struct Metrics {
-    /// `kefu_append_seconds`.
+    /// [`catalogue::APPEND_SECONDS`].
     pub append_seconds: Histogram,
-    /// `kefu_timers_sent_total`.
+    /// [`catalogue::TIMERS_SENT`].
     pub timers_sent: IntCounter,
-    /// `kefu_takeovers_total`.
+    /// [`catalogue::TAKEOVERS`].
     pub takeovers: IntCounter,
+    /// [`catalogue::SCHEDULER_ROUND_SECONDS`].
+    pub scheduler_round_seconds: Histogram,
+    /// [`catalogue::ANSWER_SECONDS`].
+    pub answer_seconds: Histogram,
+    activations: IntCounter,
+    passivations: IntCounter,
     outcomes: IntCounterVec,
-    scheduled: IntCounterVec,
+    reservations: IntCounterVec,
+    scheduling: IntCounterVec,
+    scheduling_seconds: HistogramVec,
     answered: IntCounterVec,
     published: IntCounterVec,
     rejected: IntCounterVec,
 }
 
 impl Metrics {
-    // A name registered twice is a defect of this file alone, met at the very first start.
-    #[expect(clippy::expect_used, reason = "the names below are constants and registered once")]
     fn register() -> Self {
-        const ONCE: &str = "registered once, under a valid name";
-        // From a quiet loopback (50 µs) to the time-out of an append (5 s).
-        let buckets = prometheus::exponential_buckets(0.000_05, 2.0, 18).expect(ONCE);
-        let seconds =
-            prometheus::histogram_opts!("kefu_append_seconds", "From sending a commit to the log's answer", buckets);
-        let outcomes = "What became of inputs: commits, refusals, duplicates, conflicts, unknown_outcomes, quarantined";
+        let counter = |counters: IntCounterVec| counters.with_label_values::<&str>(&[]);
+        let histogram = |histograms: HistogramVec| histograms.with_label_values::<&str>(&[]);
         Self {
-            append_seconds: register_histogram!(seconds).expect(ONCE),
-            timers_sent: register_int_counter!("kefu_timers_sent_total", "Deadlines told to their aggregates")
-                .expect(ONCE),
-            takeovers: register_int_counter!("kefu_takeovers_total", "Partitions taken over").expect(ONCE),
-            outcomes: register_int_counter_vec!("kefu_inputs_total", outcomes, &["outcome"]).expect(ONCE),
-            scheduled: register_int_counter_vec!(
-                "kefu_reservations_total",
-                "Reservations that the scheduler asked for: sent, or not_sent because the bus was away",
-                &["outcome"]
-            )
-            .expect(ONCE),
-            answered: register_int_counter_vec!(
-                "kefu_answers_total",
-                "Questions of customers that were dealt with: answered, asked_back, declined",
-                &["outcome"]
-            )
-            .expect(ONCE),
-            published: register_int_counter_vec!("kefu_effects_total", "Effects published, by kind", &["kind"])
-                .expect(ONCE),
-            rejected: register_int_counter_vec!(
-                "kefu_rejected_total",
-                "Inputs in KEFU_REJECTED, by reason",
-                &["reason"]
-            )
-            .expect(ONCE),
+            append_seconds: histogram(catalogue::APPEND_SECONDS.histogram()),
+            timers_sent: counter(catalogue::TIMERS_SENT.counter()),
+            takeovers: counter(catalogue::TAKEOVERS.counter()),
+            scheduler_round_seconds: histogram(catalogue::SCHEDULER_ROUND_SECONDS.histogram()),
+            answer_seconds: histogram(catalogue::ANSWER_SECONDS.histogram()),
+            activations: counter(catalogue::ACTIVATIONS.counter()),
+            passivations: counter(catalogue::PASSIVATIONS.counter()),
+            outcomes: from_zero(
+                catalogue::INPUTS.counter(),
+                &["commits", "refusals", "duplicates", "conflicts", "unknown_outcomes", "quarantined"],
+            ),
+            reservations: from_zero(catalogue::RESERVATIONS.counter(), &["sent", "not_sent"]),
+            scheduling: catalogue::SCHEDULING.counter(),
+            scheduling_seconds: catalogue::SCHEDULING_SECONDS.histogram(),
+            answered: from_zero(catalogue::ANSWERS.counter(), &["answered", "asked_back", "declined"]),
+            published: from_zero(catalogue::EFFECTS.counter(), &["reply", "command", "result", "rejected"]),
+            rejected: from_zero(catalogue::REJECTED.counter(), &reason::ALL),
         }
     }
 
@@ -77,11 +70,31 @@ impl Metrics {
         for (outcome, before, now) in pairs {
             self.outcomes.with_label_values(&[outcome]).inc_by(now.saturating_sub(before));
         }
+        self.activations.inc_by(now.activated.saturating_sub(before.activated));
+        self.passivations.inc_by(now.passivated.saturating_sub(before.passivated));
     }
 
     /// Counts a reservation that the scheduler asked for.
-    pub fn scheduled(&self, sent: bool) {
-        self.scheduled.with_label_values(&[if sent { "sent" } else { "not_sent" }]).inc();
+    pub fn reserved(&self, sent: bool) {
+        self.reservations.with_label_values(&[if sent { "sent" } else { "not_sent" }]).inc();
+    }
+
+    /// Counts what became of a conversation for which a free agent was found: `offered` or `late`.
+    pub fn scheduled(&self, tenant: &str, outcome: &str) {
+        self.scheduling.with_label_values(&[tenant, outcome]).inc();
+    }
+
+    /// It was offered after so many seconds.
+    pub fn scheduling_took(&self, tenant: &str, seconds: f64) {
+        self.scheduling_seconds.with_label_values(&[tenant]).observe(seconds);
+    }
+
+    /// Shows the counters of a tenant's scheduling before there is anything to count: a first failure must be seen as a change.
+    pub fn schedules_for(&self, tenant: &str) {
+        for outcome in ["offered", "late"] {
+            self.scheduling.with_label_values(&[tenant, outcome]);
+        }
+        self.scheduling_seconds.with_label_values(&[tenant]);
     }
 
     /// Counts a customer's question that was dealt with.
@@ -103,4 +116,12 @@ impl Metrics {
         };
         self.published.with_label_values(&[kind]).inc();
     }
+}
+
+/// Series that are there from the start: an alert on one that comes with its first case never sees that case.
+fn from_zero(counters: IntCounterVec, values: &[&str]) -> IntCounterVec {
+    for value in values {
+        counters.with_label_values(&[value]);
+    }
+    counters
 }

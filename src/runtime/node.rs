@@ -18,7 +18,7 @@ use crate::{
 use actix::{Actor, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -69,6 +69,25 @@ impl NodeStatus {
 }
 
 type Shown = Arc<Mutex<BTreeMap<u16, Arc<Mutex<Figures>>>>>;
+
+/// Which partitions a node owns. Cheap to clone.
+#[derive(Clone)]
+pub struct Ownership {
+    shown: Shown,
+    partitions: u16,
+}
+
+impl Ownership {
+    /// Partitions in all.
+    pub fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    /// Those that it owns now.
+    pub fn owned(&self) -> BTreeSet<u16> {
+        self.shown.lock().map(|shown| shown.keys().copied().collect()).unwrap_or_default()
+    }
+}
 
 /// A running node.
 pub struct Node {
@@ -125,6 +144,11 @@ impl Node {
             let _ = is_done.await;
         }
         let _ = self.task.await;
+    }
+
+    /// Which partitions it owns, from now on.
+    pub fn ownership(&self) -> Ownership {
+        Ownership { shown: Arc::clone(&self.shown), partitions: self.partitions }
     }
 
     /// What is shown of it.

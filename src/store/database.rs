@@ -8,7 +8,7 @@
 use super::{StoreError, projection::Shape};
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, Direction, IteratorMode, Options,
-    ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
+    ReadOptions, WriteBatch, WriteBufferManager, WriteOptions, properties,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,6 +60,14 @@ pub(super) struct Database {
     dir: PathBuf,
     cache: Cache,
     buffers: WriteBufferManager,
+}
+
+/// How busy RocksDB is with itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Load {
+    pub compaction_pending_bytes: u64,
+    pub compactions: u64,
+    pub writes_stopped: bool,
 }
 
 impl Database {
@@ -206,6 +214,24 @@ impl Database {
     pub(super) fn memory_bytes(&self) -> u64 {
         // Memtables are charged to the cache.
         self.cache.get_usage() as u64
+    }
+
+    /// How many entries a family has, by RocksDB's estimate: entries that were overwritten and not yet compacted count again.
+    pub(super) fn estimated_entries(&self, family: &FamilyHandle<'_>) -> u64 {
+        self.db.property_int_value_cf(family, properties::ESTIMATE_NUM_KEYS).ok().flatten().unwrap_or(0)
+    }
+
+    /// How busy RocksDB is with itself, over all families.
+    pub(super) fn load(&self) -> Load {
+        let mut load = Load::default();
+        for family in self.family_names().iter().filter_map(|name| self.family(name)) {
+            let of = |property| self.db.property_int_value_cf(&family, property).ok().flatten().unwrap_or(0);
+            load.compaction_pending_bytes += of(properties::ESTIMATE_PENDING_COMPACTION_BYTES);
+            // Of the whole database, whichever family is asked.
+            load.compactions = of(properties::NUM_RUNNING_COMPACTIONS);
+            load.writes_stopped = of(properties::IS_WRITE_STOPPED) > 0;
+        }
+        load
     }
 
     /// Bytes of the files on disk.

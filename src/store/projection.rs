@@ -187,6 +187,11 @@ impl View {
         self.database.get(&family, key).map_err(|error| self.database.noticed(error))
     }
 
+    /// How many keys a family has, by RocksDB's estimate.
+    pub(super) fn estimated_entries(&self, family: usize) -> u64 {
+        self.family(family).map_or(0, |family| self.database.estimated_entries(&family))
+    }
+
     /// Whether there is such a key.
     ///
     /// # Errors

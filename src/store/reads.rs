@@ -46,6 +46,14 @@ pub struct StoreFigures {
     pub memory_bytes: u64,
     /// Bytes of files.
     pub disk_bytes: u64,
+    /// Aggregates, by RocksDB's estimate.
+    pub aggregates: u64,
+    /// Bytes that compaction has still to rewrite, by RocksDB's estimate.
+    pub compaction_pending_bytes: u64,
+    /// Compactions under way.
+    pub compactions: u64,
+    /// Whether RocksDB takes no writes.
+    pub writes_stopped: bool,
     /// Commits of kinds that this node does not know, since the start.
     pub commits_of_unknown_kinds: u64,
     /// Messages in the log that are no commits, since the start.
@@ -199,9 +207,15 @@ impl Store {
     /// Figures about the store.
     pub fn figures(&self) -> StoreFigures {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let database = &self.0.aggregates.database;
+        let load = database.load();
         StoreFigures {
-            memory_bytes: self.0.aggregates.database.memory_bytes(),
-            disk_bytes: self.0.aggregates.database.disk_bytes(),
+            memory_bytes: database.memory_bytes(),
+            disk_bytes: database.disk_bytes(),
+            aggregates: self.0.aggregates.estimated_entries(SNAPSHOTS),
+            compaction_pending_bytes: load.compaction_pending_bytes,
+            compactions: load.compactions,
+            writes_stopped: load.writes_stopped,
             commits_of_unknown_kinds: count(&self.0.oddities.unknown),
             foreign_messages: count(&self.0.oddities.foreign),
             gaps: count(&self.0.oddities.gaps),

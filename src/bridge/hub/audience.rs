@@ -1,6 +1,7 @@
 //! Who listens, found by what a commit concerns.
 
 use super::{Hub, Reach, Seen, reach::Interest};
+use crate::bridge::measure::MEASURED;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -82,6 +83,7 @@ impl Audience {
             if behind {
                 // Its mailbox ends; the client learns why when it has read what is in it.
                 clients.leave(client);
+                MEASURED.sockets_cut.inc();
             }
         }
     }

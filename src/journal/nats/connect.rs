@@ -1,7 +1,8 @@
 //! One connection to the bus: how to reach it, who we are, and whether it stands.
 
 use crate::journal::JournalError;
-use async_nats::{ConnectErrorKind, Event, connection::State};
+use async_nats::{ConnectErrorKind, Event, ServerAddr, connection::State};
+use percent_encoding::percent_decode_str;
 use std::{path::PathBuf, time::Duration};
 use tokio::sync::watch;
 
@@ -97,7 +98,11 @@ pub(super) async fn connect(
         builder = builder.custom_inbox_prefix(prefix);
     }
     builder = match &options.auth {
-        Auth::None => builder,
+        // The client library does not look there.
+        Auth::None => match user_in(&options.url) {
+            Some((user, password)) => builder.user_and_password(user, password),
+            None => builder,
+        },
         Auth::UserPassword { user, password } => builder.user_and_password(user.clone(), password.clone()),
         Auth::Token(token) => builder.token(token.clone()),
         Auth::CredentialsFile(path) => builder.credentials_file(path).await.map_err(|error| {
@@ -121,6 +126,15 @@ pub(super) async fn connect(
     })?;
     check_server(&client)?;
     Ok((client, receiver))
+}
+
+/// User and password in the first of the addresses that has them.
+fn user_in(url: &str) -> Option<(String, String)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    url.split(',').find_map(|address| {
+        let address: ServerAddr = address.trim().parse().ok()?;
+        Some((decoded(address.username()?), decoded(address.password().unwrap_or_default())))
+    })
 }
 
 /// Fails fast while the connection is down: the client would otherwise hold a request back until it stands again, and
@@ -202,6 +216,13 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_in_the_url_is_who_connects() {
+        let found = user_in("nats://first.example:4222, nats://ann:a%40b@second.example");
+        assert_eq!(found, Some(("ann".to_owned(), "a@b".to_owned())));
+        assert_eq!(user_in("nats://127.0.0.1:4222"), None);
+    }
 
     #[test]
     fn versions_are_compared_as_numbers() {

@@ -190,4 +190,8 @@ pub struct Counters {
     pub rejected: u64,
     /// Aggregates set aside.
     pub quarantined: u64,
+    /// Aggregates taken into memory.
+    pub activated: u64,
+    /// Aggregates that left it because they were idle.
+    pub passivated: u64,
 }

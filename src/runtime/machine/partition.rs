@@ -340,6 +340,7 @@ impl Machine {
         let cell = restored.and_then(Result::ok).unwrap_or_else(|| kind.fresh());
         slot.last = if cell.version() > 0 { Last::Loaded } else { Last::Settled };
         slot.cell = Some(cell);
+        self.counters.activated += 1;
         if damaged {
             slot.phase = Phase::ReadingLast(None);
             actions.push(Action::ReadLast { id: id.clone(), attempt: 0 });
@@ -561,6 +562,7 @@ impl Machine {
         for entry in due {
             self.slots.remove(&entry.1);
             self.idle.remove(&entry);
+            self.counters.passivated += 1;
         }
     }
 

@@ -402,6 +402,11 @@ impl Floor {
         ix
     }
 
+    /// The number of an agent who is known.
+    pub fn find_agent(&self, id: &str) -> Option<AgentIx> {
+        self.agent_names.known(id).filter(|ix| (*ix as usize) < self.agents.len())
+    }
+
     /// The id behind an agent's number.
     pub fn agent_id(&self, agent: AgentIx) -> &Arc<str> {
         &self.agents[agent as usize].id

@@ -1,4 +1,7 @@
-//! `kefu replay`: the log, as lines of JSON.
+//! `kefu replay`: the log, as lines of JSON; or what customers wrote, sent again into another kefu ([`into`]).
+
+mod into;
+mod traffic;
 
 use super::{
     Session,
@@ -11,23 +14,30 @@ use crate::journal::{Journal, JournalError, Recorded};
 use clap::Args;
 use futures::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use into::IntoArgs;
 use kefu_events::{Actor, AggregateKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, io::IsTerminal, pin::Pin};
 
-/// Print the log: one commit per line (or, with --flat, one event), as JSON, in the order in which it happened
+/// Print the log: one commit per line (or, with --flat, one event), as JSON; or send it again into another kefu
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line is a commit as it is stored, with its sequence in the log as \"seq\" before it. With --flat each line is one
 event: seq, at, tenant, aggregate, key, version, index (of the event in its commit), type, actor, contact, cause,
 correlation, and the event's own fields under \"event\".
 
+With --into, what customers sent (messages, edits, that they left) is sent again as new messages, in the same order and
+with the same pauses, divided by --speed. What agents did is not: they accept offers, and the other kefu makes others.
+Files are not copied. Messages hold what customers wrote: the other kefu must be allowed to have it. With --follow, a
+copy of what comes from now on goes there, too.
+
 Examples:
   kefu replay --conversation web:alice
   kefu replay --tenant demo --from 1h --flat | jq -r 'select(.type == \"message_sent\") | .event.content.text'
   kefu replay --follow --flat --aggregate conversation
-  kefu replay --from 2026-11-01 --to 2026-12-01 > november.ndjson")]
+  kefu replay --from 2026-11-01 --to 2026-12-01 > november.ndjson
+  kefu replay --tenant shop --from 2d --to 1d --speed 10x --into trial --into-nats nats://test.example:4222")]
 pub struct Replay {
     /// Only of this tenant (with --conversation: demo, unless configured)
     #[arg(long, short, value_name = "TENANT", value_parser = crate::config::units::token)]
@@ -50,6 +60,8 @@ pub struct Replay {
     /// One event per line
     #[arg(long)]
     flat: bool,
+    #[command(flatten)]
+    into: IntoArgs,
 }
 
 type Commits = Pin<Box<dyn Stream<Item = Result<Recorded, JournalError>> + Send>>;
@@ -77,9 +89,16 @@ impl Replay {
             (last, to) => last.or(to),
         };
         if end.is_some_and(|end| end < from) {
+            if self.into.is_wanted() {
+                note("nothing was recorded there");
+            }
             return Ok(());
         }
         let commits = self.commits(&client, filter, from).await?;
+        if self.into.is_wanted() {
+            let progress = Progress::shown(from, end);
+            return self.into.run(session, &client, commits, end, &progress).await;
+        }
         let progress = Progress::start(from, end);
         self.print(commits, end, &mut session.out, &progress).await?;
         progress.finish();
@@ -92,7 +111,8 @@ impl Replay {
             let tenant = self.tenant.as_deref().unwrap_or(&client.config.tenant);
             return Some(subjects.events(tenant, AggregateKind::Conversation.as_str(), &conversation.key));
         }
-        match (self.tenant.as_deref(), self.aggregate) {
+        let aggregate = self.aggregate.or_else(|| self.into.is_wanted().then_some(AggregateKind::Conversation));
+        match (self.tenant.as_deref(), aggregate) {
             (None, None) => None,
             (Some(tenant), None) => Some(subjects.events_of_tenant(tenant)),
             (tenant, Some(aggregate)) => Some(subjects.events(tenant.unwrap_or("*"), aggregate.as_str(), "*")),
