@@ -83,15 +83,27 @@ struct Case<'a> {
 fn prove(kefu: &Kefu, python: &str, lake: &Path, case: &Case<'_>) -> usize {
     let ms = |time: &str| time.parse::<Timestamp>().unwrap().as_millis().to_string();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports/proof.py");
-    let arguments = [case.tenant.to_owned(), ms(case.from), ms(case.to), case.offset_h.to_string(), case.open.0.to_string(), case.open.1.to_string()];
+    let arguments = [
+        case.tenant.to_owned(),
+        ms(case.from),
+        ms(case.to),
+        case.offset_h.to_string(),
+        case.open.0.to_string(),
+        case.open.1.to_string(),
+    ];
     let output = Command::new(python).arg(script).arg(lake).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let proven: BTreeMap<String, BTreeMap<String, BTreeMap<String, Option<f64>>>> =
         serde_json::from_slice(&output.stdout).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());
     for (report, by) in [
-        ("summary", "all"), ("queues", "queue"), ("agents", "agent"), ("channels", "channel"), ("skills", "skill"),
-        ("intents", "intent"), ("faq", "entry"),
+        ("summary", "all"),
+        ("queues", "queue"),
+        ("agents", "agent"),
+        ("channels", "channel"),
+        ("skills", "skill"),
+        ("intents", "intent"),
+        ("faq", "entry"),
     ] {
         // Of skills, intents and entries, single minutes are not kept: what is told is of whole hours.
         let whole_hours = [case.from, case.to].iter().all(|time| time.ends_with(":00:00Z"));
@@ -100,8 +112,12 @@ fn prove(kefu: &Kefu, python: &str, lake: &Path, case: &Case<'_>) -> usize {
         }
         let arguments = ["report", report, "-t", case.tenant, "--from", case.from, "--to", case.to, "--metrics", "all"];
         let told = kefu.run(&arguments);
-        let rows: BTreeMap<&str, &Value> =
-            told["rows"].as_array().unwrap().iter().map(|row| (row["value"].as_str().unwrap_or(""), &row["figures"])).collect();
+        let rows: BTreeMap<&str, &Value> = told["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["value"].as_str().unwrap_or(""), &row["figures"]))
+            .collect();
         for (metric, by_dimension) in &proven {
             for (value, exact) in by_dimension.get(by).into_iter().flatten() {
                 let told = rows.get(value.as_str()).and_then(|figures| figures[metric].as_f64());
@@ -113,7 +129,9 @@ fn prove(kefu: &Kefu, python: &str, lake: &Path, case: &Case<'_>) -> usize {
                     (None, None) => true,
                     // Nothing at all happened there, and there is no row for it.
                     (None, Some(0.0)) if !rows.contains_key(value.as_str()) => true,
-                    (Some(told), Some(exact)) => (told - exact).abs() <= (exact.abs() * allowed).max(if is_quantile { 0.001 } else { 1e-12 }),
+                    (Some(told), Some(exact)) => {
+                        (told - exact).abs() <= (exact.abs() * allowed).max(if is_quantile { 0.001 } else { 1e-12 })
+                    }
                     _ => false,
                 };
                 if !same {
@@ -122,7 +140,13 @@ fn prove(kefu: &Kefu, python: &str, lake: &Path, case: &Case<'_>) -> usize {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {compared} figures of {}: {:#?}", wrong.len(), case.tenant, &wrong[..wrong.len().min(40)]);
+    assert!(
+        wrong.is_empty(),
+        "{} of {compared} figures of {}: {:#?}",
+        wrong.len(),
+        case.tenant,
+        &wrong[..wrong.len().min(40)]
+    );
     compared
 }
 
@@ -147,8 +171,20 @@ async fn every_figure_is_what_sql_over_the_exported_log_says() {
     assert!(written["commits"].as_u64().unwrap() >= last, "{written}");
     let compared = [
         // The whole day, and a part of it that ends between hours.
-        Case { tenant: "bank", from: "1999-01-03T22:00:00Z", to: "1999-01-04T22:00:00Z", offset_h: 2, open: (480, 960) },
-        Case { tenant: "bank", from: "1999-01-04T07:13:00Z", to: "1999-01-04T11:48:00Z", offset_h: 2, open: (480, 960) },
+        Case {
+            tenant: "bank",
+            from: "1999-01-03T22:00:00Z",
+            to: "1999-01-04T22:00:00Z",
+            offset_h: 2,
+            open: (480, 960),
+        },
+        Case {
+            tenant: "bank",
+            from: "1999-01-04T07:13:00Z",
+            to: "1999-01-04T11:48:00Z",
+            offset_h: 2,
+            open: (480, 960),
+        },
         Case { tenant: "chat", from: "2026-03-02T06:00:00Z", to: "2026-03-03T00:00:00Z", offset_h: 1, open: (-1, -1) },
     ]
     .map(|case| prove(&kefu, &python, lake.path(), &case));
@@ -158,9 +194,11 @@ async fn every_figure_is_what_sql_over_the_exported_log_says() {
     // Going on adds nothing twice, and figures that are computed anew are the same.
     let again = kefu.run(&["export", "--to", to, "--since-last"]);
     assert_eq!(again["files"].as_u64().unwrap(), u64::from(again["commits"].as_u64().unwrap() > 0), "{again}");
-    let before = kefu.run(&["report", "queues", "-t", "bank", "--from", "1999-01-01", "--to", "1999-02-01", "--step", "day"]);
+    let before =
+        kefu.run(&["report", "queues", "-t", "bank", "--from", "1999-01-01", "--to", "1999-02-01", "--step", "day"]);
     kefu.run(&["report", "rebuild", "fcr@1"]);
-    let after = kefu.run(&["report", "queues", "-t", "bank", "--from", "1999-01-01", "--to", "1999-02-01", "--step", "day"]);
+    let after =
+        kefu.run(&["report", "queues", "-t", "bank", "--from", "1999-01-01", "--to", "1999-02-01", "--step", "day"]);
     assert_eq!(before["rows"], after["rows"]);
 }
 
@@ -212,13 +250,18 @@ fn what_is_stored_does_not_depend_on_the_portions_in_which_the_log_is_read() {
     let Some(data) = history::data() else { return skip(NAME, "KEFU_TEST_DATA has no data") };
     let mut log = history::star(&data, "chat", 25).log;
     // What changes days, thresholds and how long things are kept, in the middle of it; and traffic of weeks later, which lets things grow old.
-    let mut later = History::new("later", &serde_json::json!({"bot": {"enabled": false}}), "2026-01-01T00:00:00Z".parse().unwrap());
+    let mut later =
+        History::new("later", &serde_json::json!({"bot": {"enabled": false}}), "2026-01-01T00:00:00Z".parse().unwrap());
     for day in 0..40 {
-        let at = Timestamp::from_millis("2026-01-01T10:00:00Z".parse::<Timestamp>().unwrap().as_millis() + day * 86_400_000);
+        let at =
+            Timestamp::from_millis("2026-01-01T10:00:00Z".parse::<Timestamp>().unwrap().as_millis() + day * 86_400_000);
         later.until(at);
         if day == 12 {
             later.set("tenant", &serde_json::json!({"bot": {"enabled": false}, "time_zone": "Asia/Shanghai"}));
-            later.set("reporting", &serde_json::json!({"keep_minutes_days": 3, "keep_hours_days": 10, "keep_sessions_days": 5}));
+            later.set(
+                "reporting",
+                &serde_json::json!({"keep_minutes_days": 3, "keep_hours_days": 10, "keep_sessions_days": 5}),
+            );
         }
         let thread = format!("t-{}", day % 7);
         later.says("web", &thread, kefu_events::Content::text("hello"));
@@ -247,7 +290,8 @@ async fn figures_are_the_same_bytes_after_kills_and_after_their_deletion() {
     let mut kefu = Kefu::spawn_on(&external);
     for kill in 0..kills {
         // At ever later moments: while it reads the log, while it writes, and while deadlines of long ago fire.
-        tokio::time::sleep(Duration::from_millis(150 * (kill as u64 % 12))).await; // the moment of a kill is what is varied
+        // waits because the moment of the kill is what is varied
+        tokio::time::sleep(Duration::from_millis(150 * (kill as u64 % 12))).await;
         kefu.kill();
         kefu.spawn();
     }

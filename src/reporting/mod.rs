@@ -2,7 +2,7 @@
 //!
 //! - [`metric`]: measures, and definitions of figures over them: pure;
 //! - `rollup`: the projection that adds them up by minute, hour and day; `task`: what feeds it, beside the projector;
-//! - `reports`: figures of a stretch of time, and the sessions behind them.
+//! - `reports`: figures of a stretch of time, and the sessions behind them; `span`: which cells that takes.
 //!
 //! Figures are kept apart from what customers wait for: a thread of low priority folds what the projector has read, writes once a
 //! second, and has a checkpoint of its own in the store. So reports are a second behind, and never in anybody's way.
@@ -12,9 +12,8 @@
 pub mod metric;
 mod reports;
 mod rollup;
+mod span;
 mod task;
-#[cfg(test)]
-mod tests;
 
 pub use reports::{
     Asked, AskedSessions, Column, Definition, MAX_SESSIONS, Report, ReportError, Reports, Row, Sessions, ShownSession,

@@ -59,4 +59,9 @@ impl Relay {
     pub(super) fn end(&self) {
         *self.lock() = Self::default().0.into_inner().unwrap_or_else(PoisonError::into_inner);
     }
+
+    /// What was folded up to here is never passed on: it was folded before this start. Who has not read it reads the log.
+    pub(super) fn begin(&self, last: u64) {
+        self.lock().last = last;
+    }
 }

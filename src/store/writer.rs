@@ -368,6 +368,9 @@ impl StoreWriter {
         self.writes = WriteBatch::default();
         self.unwritten = 0;
         self.last = self.start();
+        if !self.is_beside {
+            self.store.0.relay.begin(self.last);
+        }
         self.show();
     }
 

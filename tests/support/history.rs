@@ -231,10 +231,8 @@ impl History {
 
 /// The folder of real data, where it is there.
 pub fn data() -> Option<PathBuf> {
-    let folder = std::env::var_os("KEFU_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("KEFU_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     folder.is_dir().then_some(folder)
 }
 
@@ -389,7 +387,12 @@ pub fn technion(data: &Path, tenant: &str, day: &str) -> History {
         if number % 11 == 0 {
             "back-office".clone_into(&mut last);
             plan.at(ends, channel, thread, Deed::Transfers { agent, queue: "back-office".to_owned() });
-            plan.at(ends.plus_seconds(45), channel, thread, Deed::Taken { agent: last.clone(), skill: "papers".to_owned() });
+            plan.at(
+                ends.plus_seconds(45),
+                channel,
+                thread,
+                Deed::Taken { agent: last.clone(), skill: "papers".to_owned() },
+            );
             end = ends.plus_seconds(200);
         }
         plan.at(end, channel, thread, Deed::WrapsUp(last.clone()));
@@ -457,7 +460,12 @@ pub fn star(data: &Path, tenant: &str, count: usize) -> History {
                         plan.at(last.plus_seconds(2 + number as i64 % 9), "web", &thread, Deed::GivesUp);
                         break;
                     }
-                    plan.at(last.plus_seconds(8), "web", &thread, Deed::Taken { agent: agent.clone(), skill: "english".to_owned() });
+                    plan.at(
+                        last.plus_seconds(8),
+                        "web",
+                        &thread,
+                        Deed::Taken { agent: agent.clone(), skill: "english".to_owned() },
+                    );
                     last = last.plus_seconds(8);
                     taken = true;
                 }

@@ -11,13 +11,7 @@ use self::{
     parquet::{Part, clear},
     rows::{Memory, Rows, Table},
 };
-use super::{
-    Session,
-    error::CliError,
-    output::note,
-    replay::Progress,
-    values::Place,
-};
+use super::{Session, error::CliError, output::note, replay::Progress, values::Place};
 use crate::journal::Journal;
 use ::parquet::errors::ParquetError;
 use chrono::NaiveDate;
@@ -185,7 +179,10 @@ impl Export {
             return Ok((0, Rows::new(Memory::default(), self.personal)));
         };
         if self.from.is_some() {
-            return Err(CliError::usage(format!("there is an export in {}: --from needs an empty directory", to.display())));
+            return Err(CliError::usage(format!(
+                "there is an export in {}: --from needs an empty directory",
+                to.display()
+            )));
         }
         if noted.identity != identity {
             return Err(CliError::failure("the export is of another log: export into another directory"));
@@ -211,7 +208,8 @@ impl Export {
         written.files += files;
         written.bytes += bytes;
         let memory = std::mem::take(&mut rows.memory);
-        let noted = Note { identity: identity.to_owned(), seq, tenant: self.tenant.clone(), personal: self.personal, memory };
+        let noted =
+            Note { identity: identity.to_owned(), seq, tenant: self.tenant.clone(), personal: self.personal, memory };
         let new = to.join("export.unfinished");
         let io = |error: io::Error| CliError::failure(format!("{}: {error}", to.display()));
         fs::write(&new, serde_json::to_vec(&noted)?).map_err(io)?;
@@ -289,7 +287,11 @@ fn columns(session: &mut Session) -> Result<(), CliError> {
     note("every table also has `tenant` and `day` (UTC), out of the files' path");
     let rows: Vec<[String; 4]> = all
         .map(|(table, column)| {
-            let help = if column.personal { format!("{} (with --personal only)", column.help) } else { column.help.to_owned() };
+            let help = if column.personal {
+                format!("{} (with --personal only)", column.help)
+            } else {
+                column.help.to_owned()
+            };
             [table.name().to_owned(), column.name.to_owned(), format!("{:?}", column.shape).to_lowercase(), help]
         })
         .collect();

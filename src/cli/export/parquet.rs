@@ -188,7 +188,9 @@ pub(super) fn clear(folder: &Path, seq: u64) -> io::Result<()> {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let first = stem.strip_prefix("part-").and_then(|number| number.parse::<u64>().ok());
         let is_ours = matches!(path.extension().and_then(|name| name.to_str()), Some("parquet" | "unfinished"));
-        if is_ours && first.is_some_and(|first| first > seq || path.extension().is_some_and(|name| name == "unfinished")) {
+        if is_ours
+            && first.is_some_and(|first| first > seq || path.extension().is_some_and(|name| name == "unfinished"))
+        {
             fs::remove_file(path)?;
         }
     }

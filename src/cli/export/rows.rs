@@ -54,7 +54,11 @@ const EVENTS: &[Column] = &[
 ];
 
 const SESSIONS: &[Column] = &[
-    column("seq", Integer, "the commit by which the row came to be: of a session's rows the one with the highest holds"),
+    column(
+        "seq",
+        Integer,
+        "the commit by which the row came to be: of a session's rows the one with the highest holds",
+    ),
     column("conversation", Text, "key of the conversation"),
     column("session", Integer, "its number, from 1"),
     column("channel", Text, "the channel"),
@@ -117,7 +121,11 @@ const ASSIGNMENTS: &[Column] = &[
 ];
 
 const ANSWERS: &[Column] = &[
-    column("seq", Integer, "the commit by which the row came to be: of a request's rows the one with the highest holds"),
+    column(
+        "seq",
+        Integer,
+        "the commit by which the row came to be: of a request's rows the one with the highest holds",
+    ),
     column("conversation", Text, "key of the conversation"),
     column("session", Integer, "number of the session"),
     column("request", Text, "names the question"),
@@ -132,8 +140,7 @@ const ANSWERS: &[Column] = &[
 ];
 
 impl Table {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Events, Self::Sessions, Self::Messages, Self::Assignments, Self::Answers];
+    pub(super) const ALL: [Self; 5] = [Self::Events, Self::Sessions, Self::Messages, Self::Assignments, Self::Answers];
 
     pub(super) fn name(self) -> &'static str {
         match self {

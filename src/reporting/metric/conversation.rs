@@ -177,7 +177,10 @@ impl Fold<'_> {
                     ..Slices::default()
                 },
             ),
-            None => (self.at, Slices { entry: entries.first().map(String::as_str), ..Slices::default() }),
+            None => {
+                let channel = state.open.as_ref().or(state.closed.as_ref()).map(|session| session.channel.as_str());
+                (self.at, Slices { channel, entry: entries.first().map(String::as_str), ..Slices::default() })
+            }
         };
         self.sink.count(at, measure, 1, slices);
     }
@@ -441,22 +444,18 @@ impl Fold<'_> {
             Event::ConsultStarted { .. } => self.sink.count(at, Count::Consults, 1, of_stint(session)),
             _ => {
                 let Some(stint) = &mut session.stint else { return };
-                match event {
-                    Event::Held { .. } => stint.held_since = stint.held_since.or(Some(at)),
-                    Event::Snoozed { .. } => {
-                        // Nobody is on hold who was put aside.
-                        if let Some(since) = stint.held_since.take() {
-                            stint.hold_ms += between(since, at);
-                        }
-                        stint.snoozed_since = stint.snoozed_since.or(Some(at));
+                let begins = match event {
+                    Event::Held { .. } => |stint: &mut Stint, at| stint.held_since = Some(at),
+                    Event::Snoozed { .. } => |stint: &mut Stint, at| stint.snoozed_since = Some(at),
+                    Event::WrapUpStarted { .. } => |stint: &mut Stint, at| stint.wrap_up_since = Some(at),
+                    Event::Resumed { .. } | Event::Unsnoozed { .. } | Event::Reactivated { .. } => {
+                        |_: &mut Stint, _| {}
                     }
-                    Event::Resumed { .. } | Event::Unsnoozed { .. } | Event::Reactivated { .. } => stint.settle(at),
-                    Event::WrapUpStarted { .. } => {
-                        stint.settle(at);
-                        stint.wrap_up_since = Some(at);
-                    }
-                    _ => {}
-                }
+                    _ => return,
+                };
+                // Each moment belongs to what began last.
+                stint.settle(at);
+                begins(stint, at);
             }
         }
     }

@@ -3,7 +3,6 @@
 use super::{Cell, Count, Dimension, Sink, Slices, Timing};
 use crate::routing::hours::date_in;
 use chrono::{Datelike, NaiveDate};
-use hashbrown::HashMap;
 use kefu_events::Timestamp;
 use std::collections::BTreeMap;
 
@@ -72,7 +71,7 @@ pub fn parse_cell_key(key: &[u8], prefix: usize) -> Option<(u32, &str)> {
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Dimension, minute and value → what was counted then.
-    minutes: HashMap<Vec<u8>, Cell>,
+    minutes: BTreeMap<Vec<u8>, Cell>,
     key: Vec<u8>,
     rolled: BTreeMap<(Level, Dimension, u32, String), Cell>,
 }
@@ -83,14 +82,14 @@ impl Ledger {
         self.key.push(dimension.letter());
         self.key.extend_from_slice(&minute.to_be_bytes());
         self.key.extend_from_slice(value.as_bytes());
-        self.minutes.entry_ref(self.key.as_slice()).or_default()
+        self.minutes.entry(self.key.clone()).or_default()
     }
 
     /// Adds the minutes to their hours and to the days that they are part of in this time zone.
     pub fn roll_up(&mut self, zone: &str) {
         // Minutes of one hour need the calendar once only: the zone's changes of its offset are on quarters of an hour.
-        let mut days: HashMap<u32, u32> = HashMap::new();
-        for (key, cell) in self.minutes.drain() {
+        let mut days: BTreeMap<u32, u32> = BTreeMap::new();
+        for (key, cell) in std::mem::take(&mut self.minutes) {
             let Some((dimension, (minute, value))) =
                 key.first().and_then(|letter| Some((Dimension::of_letter(*letter)?, parse_cell_key(&key, 1)?)))
             else {
