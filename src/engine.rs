@@ -12,6 +12,7 @@ use crate::{
     conversation::Conversation,
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
+    http::Fault,
     journal::{Journal, subjects},
     runtime::{
         machine::Limits,
@@ -20,6 +21,7 @@ use crate::{
     },
     settings::Settings,
     store::{Folds, Projection, Store, StoreError, StoreOptions},
+    webhooks::{WebhookOptions, Webhooks},
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -57,6 +59,8 @@ pub struct EngineOptions<J> {
     pub max_pending: usize,
     /// Names this node among the others; unique per running process.
     pub name: String,
+    /// Whether webhooks may send to addresses of private networks.
+    pub private_webhooks: bool,
 }
 
 impl<J> EngineOptions<J> {
@@ -82,6 +86,7 @@ impl<J> EngineOptions<J> {
             // then hold 32,000 messages of some 500 bytes at most.
             max_pending: 1_000,
             name: uuid::Uuid::now_v7().simple().to_string(),
+            private_webhooks: false,
         }
     }
 }
@@ -98,6 +103,9 @@ pub enum EngineError {
     /// The model of questions cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The system's certificates cannot be read.
+    #[error("webhooks: {0}")]
+    Webhooks(#[from] Fault),
     /// The actors' threads cannot be started.
     #[error("threads cannot be started: {0}")]
     Threads(#[from] std::io::Error),
@@ -111,6 +119,7 @@ pub struct Engine {
     dispatch: Dispatch,
     answering: Answering,
     archive: Option<ArchiveTask>,
+    webhooks: Webhooks,
 }
 
 impl Engine {
@@ -130,6 +139,13 @@ impl Engine {
         let (journal, name) = (options.journal.clone(), options.name.clone());
         let answering = Answering::start(journal, store.clone(), name, &options.answering)?;
         let archive = options.archive_dir.map(|dir| ArchiveTask::start(options.journal.clone(), store.clone(), dir));
+        let webhooks = Webhooks::start(WebhookOptions {
+            journal: options.journal.clone(),
+            subjects: Arc::clone(&options.subjects),
+            store: store.clone(),
+            node: options.name.clone(),
+            private: options.private_webhooks,
+        })?;
         let node = Node::start(NodeOptions {
             journal: options.journal,
             subjects: options.subjects,
@@ -140,7 +156,7 @@ impl Engine {
             max_pending: options.max_pending,
             name: options.name,
         })?;
-        Ok(Self { store, projector, node, dispatch, answering, archive })
+        Ok(Self { store, projector, node, dispatch, answering, archive, webhooks })
     }
 
     /// What the projector remembers.
@@ -186,6 +202,7 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
+        self.webhooks.stop().await;
         self.answering.stop().await;
         if let Some(archive) = self.archive {
             archive.stop().await;

@@ -5,7 +5,7 @@ use crate::access::{Permission, Principal, Resource};
 use kefu_events::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandResult, Timestamp, agent::AgentCommand,
     contact::ContactCommand, conversation::ConversationCommand, faq::FaqCommand, key::is_token,
-    settings::SettingsCommand,
+    settings::SettingsCommand, webhook::WEBHOOKS_DOCUMENT,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -159,6 +159,10 @@ async fn permitted(
         AggregateKind::Settings => {
             let _: SettingsCommand = read(command)?;
             up.access.check(who, Permission::EditSettings, &Resource::Document(key))?;
+            if key == WEBHOOKS_DOCUMENT {
+                // Who may set it decides who gets to know whole commits.
+                up.access.check(who, Permission::ManageWebhook, &Resource::Tenant)?;
+            }
             Ok((operator(), Permission::EditSettings))
         }
     }

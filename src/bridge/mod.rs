@@ -3,7 +3,7 @@
 //! A thin layer. It says who somebody is (`caller`), looks whether that is permitted (`commands`, `hub::reach`), and translates;
 //! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
 //! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
-//! long polling; `inbox` the lists; `presence` tells agents' aggregates who is there; `live` is what is of no moment a minute
+//! long polling; `inbox` the lists; `presence` tells agents' aggregates who is there; `tls` the certificate; `live` is what is of no moment a minute
 //! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask.
 //!
 //! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
@@ -28,10 +28,12 @@ mod poll;
 mod presence;
 mod routes;
 mod socket;
+mod tls;
 mod upstream;
 
 pub use openapi::document as openapi;
 pub use routes::{Door, ROUTES, Route};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use upstream::UpstreamOptions;
 
 use crate::telemetry::Sample;
@@ -70,17 +72,20 @@ pub struct Report {
 pub type Probe = Arc<dyn Fn() -> Report + Send + Sync>;
 
 /// Where to listen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct BridgeOptions {
     /// The address.
     pub address: SocketAddr,
     /// Take a free port where this one is in use.
     pub or_free: bool,
+    /// The certificate, where it is HTTPS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The running server. Dropping it leaves it running.
 pub struct Bridge {
     address: SocketAddr,
+    is_tls: bool,
     shared: Arc<Shared>,
     server: ServerHandle,
     thread: JoinHandle<()>,
@@ -92,7 +97,9 @@ impl Bridge {
     /// # Errors
     /// The address is in use, or cannot be listened on.
     pub fn start(options: BridgeOptions, probe: Probe) -> io::Result<Self> {
-        let listener = listen(options)?;
+        let BridgeOptions { address, or_free, tls } = options;
+        let listener = listen(address, or_free)?;
+        let (is_tls, config) = (tls.is_some(), tls.as_ref().map(Tls::config).transpose().map_err(io::Error::other)?);
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { upstream: OnceLock::new(), limits: Limits::default() });
         let asked = Arc::clone(&shared);
@@ -107,22 +114,34 @@ impl Bridge {
                         .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES).error_handler(wrong_body))
                         .app_data(web::QueryConfig::default().error_handler(wrong_query))
                         .wrap(middleware::from_fn(host::only_known_hosts))
-                        .wrap(secure_headers())
+                        .wrap(secure_headers(is_tls))
                         .configure(pages::routes)
                         .configure(routes::configure)
                         .default_service(web::get().to(console::page))
                 };
                 let server = HttpServer::new(make).workers(WORKERS).disable_signals().shutdown_timeout(STOP_TIMEOUT_S);
-                let server = server.listen(listener)?.run();
+                let server = match config {
+                    Some(config) => server.listen_rustls_0_23(listener, config)?.run(),
+                    None => server.listen(listener)?.run(),
+                };
                 let _ = tell.send(server.handle());
-                server.await
+                let follow = async {
+                    match &tls {
+                        Some(tls) => tls.follow().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    ended = server => ended,
+                    () = follow => Ok(()),
+                }
             });
             if let Err(error) = served {
                 tracing::error!(%error, "HTTP ended");
             }
         })?;
         let server = told.recv().map_err(io::Error::other)?;
-        Ok(Self { address, shared, server, thread })
+        Ok(Self { address, is_tls, shared, server, thread })
     }
 
     /// From now on there is a node behind it. Within a tokio runtime, which it goes on using.
@@ -148,7 +167,8 @@ impl Bridge {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Answers what has been asked, and ends.
@@ -163,15 +183,17 @@ impl Bridge {
 }
 
 /// What every answer says to browsers (OWASP, "HTTP security response headers").
-fn secure_headers() -> middleware::DefaultHeaders {
-    middleware::DefaultHeaders::new()
+fn secure_headers(is_tls: bool) -> middleware::DefaultHeaders {
+    let headers = middleware::DefaultHeaders::new()
         .add(("Content-Security-Policy", console::POLICY))
         .add(("X-Content-Type-Options", "nosniff"))
         .add(("X-Frame-Options", "DENY"))
         .add(("Referrer-Policy", "no-referrer"))
         .add(("Cross-Origin-Opener-Policy", "same-origin"))
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
-        .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=()"))
+        .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=()"));
+    // Two years, as browsers' own lists ask for.
+    if is_tls { headers.add(("Strict-Transport-Security", "max-age=63072000")) } else { headers }
 }
 
 fn wrong_body(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
@@ -191,10 +213,10 @@ fn wrong_query(error: actix_web::error::QueryPayloadError, _: &HttpRequest) -> a
     Failure::invalid(error.to_string()).into()
 }
 
-fn listen(options: BridgeOptions) -> io::Result<TcpListener> {
-    let listener = match TcpListener::bind(options.address) {
-        Err(error) if options.or_free && error.kind() == io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::new(options.address.ip(), 0))?
+fn listen(address: SocketAddr, or_free: bool) -> io::Result<TcpListener> {
+    let listener = match TcpListener::bind(address) {
+        Err(error) if or_free && error.kind() == io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddr::new(address.ip(), 0))?
         }
         listener => listener?,
     };

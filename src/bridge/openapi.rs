@@ -4,6 +4,7 @@ use super::routes::{BASE, Door, ROUTES, Route};
 use kefu_events::{
     bridge::{CommandRequest, CommandResponse},
     schema,
+    webhook::WebhookSettings,
 };
 use serde_json::{Map, Value, json};
 
@@ -121,7 +122,7 @@ fn error() -> Value {
 }
 
 /// Bodies that are not part of the contract's types.
-fn bodies() -> [(&'static str, Value); 4] {
+fn bodies() -> [(&'static str, Value); 6] {
     let texts = |names: &[&str], needed: &[&str]| {
         let properties: Map<String, Value> =
             names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
@@ -136,6 +137,12 @@ fn bodies() -> [(&'static str, Value); 4] {
         ("sign-in", sign_in),
         ("password", password),
         ("token", token),
+        ("webhook", schema::inline::<WebhookSettings>()),
+        (
+            "replay",
+            json!({ "type": "object", "required": ["from"], "properties": { "from": {
+                "type": ["integer", "string"], "description": "A sequence in the log, or a time (RFC 3339)." } } }),
+        ),
         (
             "ask",
             json!({

@@ -14,7 +14,7 @@ fn get(address: SocketAddr, host: &str, path: &str) -> String {
 }
 
 fn options(or_free: bool) -> BridgeOptions {
-    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free }
+    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free, tls: None }
 }
 
 #[tokio::test]
@@ -48,8 +48,8 @@ async fn it_says_why_the_node_is_not_ready_and_then_that_it_is() {
 fn a_taken_port_is_an_error_only_where_it_was_asked_for() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let error = listen(BridgeOptions { address, or_free: false }).unwrap_err();
+    let error = listen(address, false).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    let other = listen(BridgeOptions { address, or_free: true }).unwrap();
+    let other = listen(address, true).unwrap();
     assert_ne!(other.local_addr().unwrap(), address);
 }

@@ -9,6 +9,7 @@ use super::{
     client::{Client, is_alive},
     error::{CliError, Exit},
     output::{Style, note},
+    serving,
     settings::set,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     answering::{Library, NO_MODEL},
     archive::Archive,
     bridge::{Bridge, BridgeOptions, Probe, Report, UpstreamOptions},
-    config::{Config, Flag, keys, units::without_password},
+    config::{Config, Flag, Listen, keys, units::without_password},
     engine::{Engine, EngineOptions},
     faq::llm::LlmSettings,
     journal::{
@@ -77,6 +78,8 @@ pub struct Serve {
     /// Address and port of HTTP [env: KEFU_LISTEN] [default: 127.0.0.1:7070, else a free port]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
+    #[command(flatten)]
+    tls: serving::TlsArgs,
     /// The nats-server program [env: KEFU_NATS_SERVER] [default: in PATH, or in .tools/bin]
     #[arg(long, value_name = "PATH")]
     nats_server: Option<String>,
@@ -137,6 +140,7 @@ impl Serve {
         ] {
             flags.extend(value.clone().map(|value| Flag { key, flag, value }));
         }
+        flags.extend(self.tls.flags());
         if self.no_demo {
             flags.push(Flag { key: keys::DEMO, flag: "--no-demo", value: "false".to_owned() });
         }
@@ -236,7 +240,8 @@ impl Running {
 
         let engine = Shared::default();
         let probe = probe(journal.connection_events(), &engine);
-        let options = BridgeOptions { address: config.listen.address, or_free: config.listen.or_free };
+        let Listen { address, or_free } = config.listen;
+        let options = BridgeOptions { address, or_free, tls: serving::tls(config)? };
         let bridge = Bridge::start(options, probe.clone()).map_err(|error| listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
@@ -444,6 +449,7 @@ async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, 
     options.limits.idle_ms = i64::try_from(config.limits.idle.as_millis()).unwrap_or(i64::MAX);
     // As if this node had to own all of them, which it does when it is the last one.
     options.limits.max_active = (config.limits.max_active / usize::from(partitions.max(1))).max(1);
+    options.private_webhooks = config.private_webhooks;
     options.archive_dir = Some(config.data.join("archive"));
     match config.model.as_deref().filter(|model| model.ends_with(".toml")) {
         Some(file) => {

@@ -4,6 +4,10 @@
 pub const DATA: &str = "data";
 /// Where HTTP listens.
 pub const LISTEN: &str = "listen";
+/// The certificate of HTTPS.
+pub const TLS_CERTIFICATE: &str = "tls.certificate";
+/// Its key.
+pub const TLS_KEY: &str = "tls.key";
 /// The tenant that client commands mean.
 pub const TENANT: &str = "tenant";
 /// Start of all subjects.
@@ -40,6 +44,8 @@ pub const MODEL: &str = "answers.model";
 pub const LLM: &str = "answers.llm";
 /// Where models are.
 pub const MODELS: &str = "answers.models";
+/// Whether webhooks may send to private addresses.
+pub const WEBHOOKS_PRIVATE: &str = "webhooks.private_addresses";
 /// Which lines are logged.
 pub const LOG_LEVEL: &str = "log.level";
 /// How they look.
@@ -71,6 +77,8 @@ const fn key(name: &'static str, env: &'static str, default: Option<&'static str
 pub const KEYS: &[Key] = &[
     key(DATA, "KEFU_DATA", None, "directory of everything that kefu keeps"),
     key(LISTEN, "KEFU_LISTEN", Some("127.0.0.1:7070"), "address and port of HTTP (health, metrics)"),
+    key(TLS_CERTIFICATE, "KEFU_TLS_CERTIFICATE", None, "PEM file of the certificate with which HTTPS is served"),
+    key(TLS_KEY, "KEFU_TLS_KEY", None, "PEM file of its private key"),
     key(TENANT, "KEFU_TENANT", Some("demo"), "tenant that client commands mean unless they name one"),
     key(PREFIX, "KEFU_PREFIX", Some("kefu"), "start of the names of all subjects and streams"),
     key(DEMO, "KEFU_DEMO", Some("true"), "whether a fresh data directory gets the tenant demo"),
@@ -95,6 +103,12 @@ pub const KEYS: &[Key] = &[
     ),
     key(MODELS, "KEFU_MODELS", None, "directory of the models (kefu/models in the cache directory)"),
     key(LLM, "KEFU_LLM", None, "TOML file that says which language model words answers; none: none does"),
+    key(
+        WEBHOOKS_PRIVATE,
+        "KEFU_WEBHOOKS_PRIVATE",
+        Some("false"),
+        "whether webhooks may send to addresses of private networks, this machine's among them",
+    ),
     key(LOG_LEVEL, "KEFU_LOG", None, "which lines are logged: error, warn, info, debug, trace, or a tracing filter"),
     key(LOG_FORMAT, "KEFU_LOG_FORMAT", Some("human"), "how they look: human or json"),
 ];

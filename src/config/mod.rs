@@ -94,6 +94,10 @@ pub struct Config {
     pub data: PathBuf,
     /// HTTP.
     pub listen: Listen,
+    /// PEM file of the certificate with which HTTPS is served.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key: Option<PathBuf>,
     /// The tenant that client commands mean unless they name one.
     pub tenant: String,
     /// Start of all subjects' and streams' names.
@@ -118,6 +122,8 @@ pub struct Config {
     pub llm: Option<PathBuf>,
     /// Where models are.
     pub models: PathBuf,
+    /// Whether webhooks may send to private addresses.
+    pub private_webhooks: bool,
     /// Whether a fresh data directory gets the tenant `demo`.
     pub demo: bool,
 }
@@ -139,6 +145,8 @@ impl Config {
                 address: layers.parse(keys::LISTEN, units::address)?.unwrap_or(units::DEFAULT_ADDRESS),
                 or_free: layers.origin(keys::LISTEN) == Origin::Default,
             },
+            tls_certificate: path(keys::TLS_CERTIFICATE),
+            tls_key: path(keys::TLS_KEY),
             tenant: layers.parse(keys::TENANT, units::token)?.unwrap_or_default(),
             subjects: layers.parse(keys::PREFIX, units::subjects)?.unwrap_or_default(),
             nats: NatsConfig {
@@ -166,6 +174,7 @@ impl Config {
             models: path(keys::MODELS)
                 .or_else(|| dirs::cache_dir().map(|cache| cache.join("kefu").join("models")))
                 .unwrap_or_else(|| PathBuf::from("models")),
+            private_webhooks: layers.parse(keys::WEBHOOKS_PRIVATE, units::flag)?.unwrap_or(false),
             demo: layers.parse(keys::DEMO, units::flag)?.unwrap_or(true),
         })
     }

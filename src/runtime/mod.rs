@@ -6,6 +6,7 @@
 //! - [`owner`]: the actor around one machine; [`node`]: leases and owners of one process; `timers`: deadlines.
 //! - `asking`: how parts that may not know the bus have commands sent over it;
 //! - [`leaders`]: which tenants a node leads in something that one node does for all;
+//! - [`places`]: where in the log a time is;
 //! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!
 //! actix is named in [`owner`] and [`node`] only, and is no part of their interfaces to the rest of kefu: it is in maintenance
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod node;
 pub mod outgoing;
 pub mod owner;
+pub mod places;
 pub mod projector;
 pub mod queries;
 mod timers;

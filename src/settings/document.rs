@@ -5,6 +5,7 @@ use kefu_events::{
     key::{RESERVED_CHANNELS, is_token},
     routing::ROUTING_DOCUMENT,
     settings::{CHANNEL_DOCUMENT_PREFIX, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
+    webhook::WEBHOOKS_DOCUMENT,
 };
 
 /// What [`is_tenant_name`] asks, for people.
@@ -24,6 +25,8 @@ pub enum Document<'a> {
     Routing,
     /// Who may do what beyond what is shipped.
     Access,
+    /// Who is told over HTTP what happens.
+    Webhooks,
 }
 
 impl<'a> Document<'a> {
@@ -40,6 +43,9 @@ impl<'a> Document<'a> {
         }
         if name == ACCESS_DOCUMENT {
             return Some(Self::Access);
+        }
+        if name == WEBHOOKS_DOCUMENT {
+            return Some(Self::Webhooks);
         }
         let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
         (is_token(channel) && !RESERVED_CHANNELS.contains(&channel)).then_some(Self::Channel(channel))
