@@ -145,6 +145,8 @@ fn path_of(route: &Route, keys: &[(&'static str, String)]) -> String {
 fn body_of(route: &Route) -> Option<Value> {
     match route.body? {
         "command-request" => Some(json!({ "command": { "type": "lift_quarantine" } })),
+        "set-up" => Some(json!({ "code": "kefu_f_guessed", "user": "eve", "password": "a long enough phrase" })),
+        "customer-token" => Some(json!({ "channel": "page", "thread": "alice" })),
         "webhook" => Some(json!({ "url": "https://crm.example/hook" })),
         "replay" => Some(json!({ "from": 1 })),
         "ask" => Some(json!({ "question": "where is it" })),

@@ -42,7 +42,7 @@ impl Receiver {
             match mood {
                 0 => Reply::Whole(500, "", "not today".to_owned()),
                 3 => Reply::Whole(429, "Retry-After: 2\r\n", String::new()),
-                6 => Reply::Broken(Vec::new()),
+                6 => Reply::Closed,
                 9 => Reply::Whole(302, "Location: http://127.0.0.1:9/elsewhere\r\n", String::new()),
                 // Only once: it costs all the patience that the sender has.
                 11 if number == 11 => Reply::Silence,

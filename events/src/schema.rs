@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn the_types_of_events_are_read_from_their_schemas() {
         let types = event_types();
-        for known in ["session_opened", "contact_created", "agent_registered", "document_changed", "command_refused"] {
+        for known in ["session_opened", "contact_seen", "agent_registered", "document_changed", "command_refused"] {
             assert!(types.contains(known), "{known} in {types:?}");
         }
         assert!(!types.contains("password_set"));

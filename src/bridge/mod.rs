@@ -3,7 +3,8 @@
 //! A thin layer. It says who somebody is (`caller`), looks whether that is permitted (`commands`, `hub::reach`), and translates;
 //! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
 //! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
-//! long polling; `inbox` the lists; `presence` tells agents' aggregates who is there; `tls` the certificate; `live` is what is of no moment a minute
+//! long polling; `inbox` the lists; `customers` those who write from pages of
+//! their own; `presence` tells agents' aggregates who is there; `tls` the certificate; `live` is what is of no moment a minute
 //! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask.
 //!
 //! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
@@ -17,6 +18,7 @@ mod api;
 mod caller;
 mod commands;
 mod console;
+mod customers;
 mod host;
 mod hub;
 mod inbox;

@@ -122,7 +122,7 @@ fn error() -> Value {
 }
 
 /// Bodies that are not part of the contract's types.
-fn bodies() -> [(&'static str, Value); 6] {
+fn bodies() -> [(&'static str, Value); 8] {
     let texts = |names: &[&str], needed: &[&str]| {
         let properties: Map<String, Value> =
             names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
@@ -133,10 +133,15 @@ fn bodies() -> [(&'static str, Value); 6] {
         "description": "For these permissions only." });
     let sign_in = texts(&["tenant", "user", "password"], &["tenant", "user", "password"]);
     let password = texts(&["present", "password"], &["password"]);
+    let mut customer = texts(&["channel", "thread", "sender", "name"], &["channel", "thread"]);
+    customer["properties"]["expires_s"] = json!({ "type": "integer", "minimum": 1, "maximum": 86_400,
+        "description": "For how many seconds it is good; an hour, if absent." });
     [
         ("sign-in", sign_in),
+        ("set-up", texts(&["code", "user", "name", "password"], &["code", "user", "password"])),
         ("password", password),
         ("token", token),
+        ("customer-token", customer),
         ("webhook", schema::inline::<WebhookSettings>()),
         (
             "replay",

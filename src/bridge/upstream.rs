@@ -2,6 +2,7 @@
 
 use super::{
     answer::Failure,
+    customers::Customers,
     hub::{self, Hub},
     inbox::Inbox,
     live::Live,
@@ -48,6 +49,7 @@ pub(super) struct Upstream {
     pub hub: Hub,
     pub inbox: Inbox,
     pub live: Live,
+    pub customers: Customers,
     pub node: String,
     queries: Queries,
     runtime: Handle,
@@ -65,7 +67,8 @@ impl Upstream {
         ];
         let (inbox, runtime) = (Inbox::default(), Handle::current());
         let tasks = Mutex::new(tasks);
-        Arc::new(Self { journal, store, access, hub, inbox, live, node, queries, runtime, tasks })
+        let customers = Customers::default();
+        Arc::new(Self { journal, store, access, hub, inbox, live, customers, node, queries, runtime, tasks })
     }
 
     /// Ends what runs. When this returns, none of it holds the store any more: RocksDB must not be closed by a thread that is

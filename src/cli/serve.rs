@@ -148,13 +148,15 @@ impl Serve {
     }
 
     pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
-        self.run_with(session, async |_, _| std::future::pending().await).await
+        self.run_with(session, true, async |_, _| std::future::pending().await).await
     }
 
-    /// The same, with something beside it: it gets a client, and the address of HTTP. When it fails, all ends.
+    /// The same, with something beside it: it gets a client, and the address of HTTP. When it fails, all ends. `first_users`: it is
+    /// said how tenants without users get one.
     pub(super) async fn run_with(
         self,
         session: &mut Session,
+        first_users: bool,
         beside: impl AsyncFnOnce(Arc<Client>, String) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         let config = session.config()?;
@@ -167,6 +169,9 @@ impl Serve {
             }
         };
         engine.announce(session, &config)?;
+        if first_users {
+            serving::first_users(session, &engine.access, &engine.tenants(), &engine.bridge.url())?;
+        }
         let client = Client { journal: engine.journal.clone(), run: None, config: config.clone() };
         let ended = tokio::select! {
             error = engine.fails() => Err(error),
@@ -216,6 +221,7 @@ struct Running {
     journal: NatsJournal,
     run: RunFile,
     bridge: Bridge,
+    access: Access,
     engine: Shared,
     progress: watch::Receiver<Progress>,
     queries: JoinHandle<()>,
@@ -231,6 +237,8 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Option<Engine>> {
 impl Running {
     /// Starts everything and returns when it is ready.
     async fn start(config: &Config) -> Result<Self, CliError> {
+        // Before anything is started that would have to be stopped.
+        let tls = serving::tls(config)?;
         let (bus, connect) = start_bus(config).await?;
         // Of a kefu that was killed: whoever reads it now would be led astray.
         RunFile::remove(&config.data)?;
@@ -241,8 +249,8 @@ impl Running {
         let engine = Shared::default();
         let probe = probe(journal.connection_events(), &engine);
         let Listen { address, or_free } = config.listen;
-        let options = BridgeOptions { address, or_free, tls: serving::tls(config)? };
-        let bridge = Bridge::start(options, probe.clone()).map_err(|error| listen_error(config, &error))?;
+        let options = BridgeOptions { address, or_free, tls };
+        let bridge = Bridge::start(options, probe.clone()).map_err(|error| serving::listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
         let started = start_engine(config, &journal).await?;
@@ -258,14 +266,14 @@ impl Running {
             journal: journal.clone(),
             store,
             queries: queries.clone(),
-            access,
+            access: access.clone(),
             node: node_name,
         });
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);
 
         until_ready(&probe, progress.clone()).await?;
-        let running = Self { bus, journal, run, bridge, engine, progress, queries };
+        let running = Self { bus, journal, run, bridge, access, engine, progress, queries };
         if fresh && config.demo {
             running.make_demo(config).await?;
         }
@@ -318,6 +326,12 @@ impl Running {
         );
         session.out.line(text)?;
         session.out.flush()
+    }
+
+    /// All tenants.
+    fn tenants(&self) -> Vec<String> {
+        let settings = lock(&self.engine).as_ref().map(|engine| engine.store().settings().clone());
+        settings.iter().flat_map(|settings| settings.tenants().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
     /// Returns when it cannot go on.
@@ -433,12 +447,6 @@ fn stream_options(config: &Config) -> StreamOptions {
         replicas: config.replicas,
         ..StreamOptions::default()
     }
-}
-
-fn listen_error(config: &Config, error: &std::io::Error) -> CliError {
-    let address = config.listen.address;
-    CliError::failure(format!("HTTP cannot listen on {address}: {error}"))
-        .hint("choose another address with --listen; without it, a free port will do")
 }
 
 async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, CliError> {

@@ -1,11 +1,13 @@
 //! What `kefu serve` is told about HTTP beside its address, and what it says there to whoever starts it for the first time.
 
-use super::error::CliError;
+use super::{Session, error::CliError};
 use crate::{
+    access::Access,
     bridge::{Tls, TlsFiles},
     config::{Config, Flag, keys},
 };
 use clap::Args;
+use serde_json::json;
 use std::sync::Arc;
 
 /// The certificate.
@@ -42,4 +44,37 @@ pub(super) fn tls(config: &Config) -> Result<Option<Arc<Tls>>, CliError> {
     };
     let loaded = Tls::load(TlsFiles { certificate, key });
     loaded.map(Some).map_err(|error| CliError::failure(format!("TLS: {error}")))
+}
+
+/// What to do where HTTP cannot listen.
+pub(super) fn listen_error(config: &Config, error: &std::io::Error) -> CliError {
+    let address = config.listen.address;
+    CliError::failure(format!("HTTP cannot listen on {address}: {error}"))
+        .hint("choose another address with --listen; without it, a free port will do")
+}
+
+/// Tenants without users of which it is said; more are no first start.
+const MAX_TOLD: usize = 5;
+
+/// Says how the first user of each tenant that has none is made: with a code that is good for one use, until kefu is started
+/// again.
+pub(super) fn first_users(
+    session: &mut Session,
+    access: &Access,
+    tenants: &[String],
+    http: &str,
+) -> Result<(), CliError> {
+    let codes = tenants.iter().filter_map(|tenant| Some((tenant, access.setup_code(tenant)?)));
+    for (tenant, code) in codes.take(MAX_TOLD) {
+        let url = format!("{http}/#/setup/{code}");
+        if session.out.is_json() {
+            session.out.json_line(&json!({ "setup": { "tenant": tenant, "code": code, "url": url } }))?;
+        } else {
+            session.out.line(format!(
+                "\nThe tenant {tenant} has no users. Make its first one, an administrator, in a browser; this address is good once,\n\
+                 and until kefu is started again:\n  {url}"
+            ))?;
+        }
+    }
+    session.out.flush()
 }

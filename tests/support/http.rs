@@ -43,6 +43,8 @@ pub enum Reply {
     Broken(Vec<String>),
     /// The same, but after the pieces nothing more happens.
     Hangs(Vec<String>),
+    /// The connection is closed without a word.
+    Closed,
     /// Nothing, ever.
     Silence,
 }
@@ -123,6 +125,7 @@ async fn write(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
         Reply::Pieces(pieces) => (pieces, true, false),
         Reply::Broken(pieces) => (pieces, false, false),
         Reply::Hangs(pieces) => (pieces, false, true),
+        Reply::Closed => return Ok(()),
         Reply::Silence => return std::future::pending().await,
     };
     stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n").await?;

@@ -81,6 +81,8 @@ export const post = <T>(path: string, body: unknown) =>
   send('POST', address(path), JSON.stringify(body), json) as Promise<T>;
 export const remove = <T>(path: string) => send('DELETE', address(path)) as Promise<T>;
 
+export const setUp = (code: string, user: string, name: string, password: string) =>
+  post<Me>('setup', { code, user, name, password });
 export const signIn = (tenant: string, user: string, password: string) =>
   post<Me>('session', { tenant, user, password });
 export const me = () => get<Me>('session');

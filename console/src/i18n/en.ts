@@ -56,6 +56,13 @@ export const en = {
   'time.minutes': '{n} min',
   'time.hours': '{n} h',
 
+  'setUp.lead': 'This kefu has no users yet. Make the first one, an administrator.',
+  'setUp.code': 'Code that the server printed',
+  'setUp.name': 'Name that colleagues see',
+  'setUp.again': 'Password again',
+  'setUp.do': 'Make and sign in',
+  'setUp.different': 'The two passwords differ.',
+  'setUp.failed': 'Not made: {message}.',
   'signIn.lead': 'Sign in to work with conversations.',
   'signIn.tenant': 'Tenant',
   'signIn.user': 'User',

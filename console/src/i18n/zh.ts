@@ -58,6 +58,13 @@ export const zh: Dictionary = {
   'time.minutes': '{n} 分钟',
   'time.hours': '{n} 小时',
 
+  'setUp.lead': '还没有任何用户。请创建第一个用户（管理员）。',
+  'setUp.code': '服务器显示的设置码',
+  'setUp.name': '同事看到的名字',
+  'setUp.again': '再次输入密码',
+  'setUp.do': '创建并登录',
+  'setUp.different': '两次输入的密码不一致。',
+  'setUp.failed': '创建失败：{message}。',
   'signIn.lead': '登录后即可接待客户。',
   'signIn.tenant': '租户',
   'signIn.user': '用户名',

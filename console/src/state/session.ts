@@ -38,6 +38,15 @@ export async function signIn(tenant: string, user: string, password: string): Pr
   remember('user', user);
 }
 
+/** Makes the first user, with the code that the server has printed, and signs in as that. */
+export async function setUp(code: string, user: string, name: string, password: string): Promise<void> {
+  const made = await http.setUp(code, user, name, password);
+  me.value = made;
+  remember('signed_in', 'yes');
+  remember('tenant', made.tenant);
+  remember('user', user);
+}
+
 export async function signOut(): Promise<void> {
   await http.signOut().catch(() => null);
   forget();
