@@ -14,6 +14,7 @@
 //! asked whether it lives, and so that whoever starts it needs no actor system.
 
 mod answer;
+mod answers;
 mod api;
 mod caller;
 mod commands;

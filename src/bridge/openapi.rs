@@ -1,11 +1,10 @@
 //! The OpenAPI 3.1 document, made of the table of routes and of the schemas of the contract.
 
-use super::routes::{BASE, Door, ROUTES, Route};
-use kefu_events::{
-    bridge::{CommandRequest, CommandResponse},
-    schema,
-    webhook::WebhookSettings,
+use super::{
+    answers,
+    routes::{BASE, Door, ROUTES, Route},
 };
+use kefu_events::{bridge::CommandRequest, schema, webhook::WebhookSettings};
 use serde_json::{Map, Value, json};
 
 /// The document.
@@ -17,7 +16,7 @@ pub fn document() -> Value {
     }
     let mut schemas: Map<String, Value> = Map::new();
     schemas.insert("command-request".to_owned(), schema::inline::<CommandRequest>());
-    schemas.insert("command-response".to_owned(), schema::inline::<CommandResponse>());
+    schemas.extend(answers::schemas());
     schemas.insert("error".to_owned(), error());
     for (name, schema) in bodies() {
         schemas.insert(name.to_owned(), schema);
@@ -63,13 +62,23 @@ fn operation(route: &Route) -> Value {
         json!({ "description": description, "content": content })
     };
     let command = route.body == Some("command-request");
-    let answer = if command { json!({ "$ref": "#/components/schemas/command-response" }) } else { json!({}) };
+    let (status, answer) = answers::of(route);
+    let content = match answer {
+        Some(name) => json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } }),
+        None => json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } }),
+    };
     let mut responses = json!({
-        "200": { "description": "Done.", "content": { "application/json": { "schema": answer } } },
+        "STATUS": { "description": "Done.", "content": content },
         "400": failed("The request is wrong; the message says what would be right."),
         "429": failed("Too many requests; `Retry-After` says when to come back."),
         "503": failed("kefu is starting, or behind; try again."),
     });
+    if let Some(done) = responses.as_object_mut().and_then(|all| all.remove("STATUS")) {
+        // A WebSocket has another answer, which is no success of HTTP's.
+        if route.path != "/socket" {
+            responses[status.to_string()] = done;
+        }
+    }
     if command {
         responses["409"] = json!({ "description": "The command was refused; `refusal` says why.",
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/command-response" } } } });
