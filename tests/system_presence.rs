@@ -30,7 +30,7 @@ async fn two_nodes(bus: &nats::TestServer) -> (Kefu, Kefu, String) {
     let mut second = Kefu::spawn_on(&external);
     second.ready().await;
     second.run(&["settings", "set", &format!("presence_grace_s={GRACE_S}"), "offer_timeout_s=600"]);
-    second.run(&["agent", "add", "ann", "--queue", "support"]);
+    second.run(&["agent", "add", "ann", "--name", "Ann", "--queue", "support"]);
     second.run(&["agent", "status", "ann", "available"]);
     second.run(&["user", "add", "ann", "--role", "agent", "--no-password"]);
     let token = second.run(&["user", "token", "add", "ann", "--name", "test"])["secret"].as_str().unwrap().to_owned();
@@ -75,12 +75,15 @@ async fn an_agent_of_a_node_that_dies_is_gone_after_the_grace_and_what_was_offer
     assert!(began.elapsed() < Duration::from_secs(GRACE_S) + NOTICED, "after {:?}", began.elapsed());
     assert_eq!(happened(&second, "connection_lost").await.len(), 1);
 
-    // Whoever comes back, and says to be ready, is offered it again, on the other node.
+    // Whoever comes back to the other node, and says to be ready, is offered what comes from then on. The one that was let go goes to
+    // somebody else: a conversation remembers who did not take it.
     let mut back = Socket::open(second.http_port(), &token).await;
     back.begin().await;
     let ready = json!({ "type": "set_status", "status": "available" });
     back.send(json!({ "type": "command", "id": "s1", "aggregate": "agent", "key": "ann", "command": ready })).await;
-    is_offered(&mut back).await;
+    second.run(&["send", "--from", "eve", "--wait", "0s", "human"]);
+    let offered = is_offered(&mut back).await;
+    assert_eq!(offered["commit"]["key"], kefu_events::key::conversation_key("cli", "eve"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

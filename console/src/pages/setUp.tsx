@@ -26,7 +26,9 @@ export function SetUp() {
       go('inbox', 'mine');
     } catch (error) {
       const offline = error instanceof ApiError && error.status === 0;
-      setFailed(offline ? t('signIn.offline') : t('setUp.failed', { message: String((error as Error).message) }));
+      setFailed(
+        offline ? t('signIn.offline') : t('setUp.failed', { message: String((error as Error).message) }),
+      );
       setBusy(false);
     }
   }
