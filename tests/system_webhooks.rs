@@ -5,6 +5,8 @@
 
 #[path = "support/http.rs"]
 mod http;
+#[path = "support/nats.rs"]
+mod nats;
 mod support;
 
 use http::{Reply, Request, Server};
@@ -20,7 +22,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use support::{eventually, kefu::Kefu, load::Load, log::read_log, skip};
+use support::{
+    eventually,
+    kefu::{External, Kefu},
+    load::Load,
+    log::read_log,
+    skip,
+};
 
 /// What the webhook wants.
 const WANTED: [&str; 2] = ["session_opened", "message_received"];
@@ -216,6 +224,48 @@ async fn every_wanted_commit_arrives_in_order_while_the_receiver_fails_and_kefu_
         kefu.journal().await.note("webhook.demo.crm").await.unwrap().is_none().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_node_goes_on_where_the_one_that_delivered_was_killed() {
+    let bus = nats::TestServer::start().await;
+    let (user, password) = bus.server.engine_login();
+    let external = External { url: bus.server.url(), user: user.to_owned(), password: password.to_owned() };
+    let allowed = [("KEFU_WEBHOOKS_PRIVATE", "true")];
+    let mut nodes = Vec::new();
+    for _ in 0..2 {
+        let mut kefu = Kefu::spawn_on_with(&external, &allowed);
+        kefu.ready().await;
+        nodes.push(kefu);
+    }
+    let receiver = Receiver::start(free_port()).await;
+    receiver.well.store(true, Ordering::SeqCst);
+    nodes[0].run(&["webhook", "add", "crm", &receiver.server.url, "--event", "message_received"]);
+    let load = Load::new("web", 5, 5);
+    let journal = nodes[0].journal().await;
+    let holder = async || {
+        eventually("somebody who delivers", async || {
+            journal.leases().await.unwrap_or_default().get("webhooks-demo").cloned()
+        })
+        .await
+    };
+    let (mut published, mut hits) = (0, 0);
+    for victim in [0, 1] {
+        load.publish(&journal, published, published + 1).await;
+        published += 1;
+        let delivers = holder().await;
+        nodes[victim].kill();
+        load.publish(&journal, published, published + 1).await;
+        published += 1;
+        let enough = load.threads * published;
+        eventually("all of it", async || (receiver.seqs(0).len() == enough).then_some(())).await;
+        hits += usize::from(holder().await != delivers);
+        nodes[victim].spawn();
+        nodes[victim].ready().await;
+    }
+    assert!(hits > 0, "one of the two was the one that delivers");
+    let seqs = receiver.seqs(0);
+    assert!(seqs.is_sorted(), "{seqs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

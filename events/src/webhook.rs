@@ -28,7 +28,8 @@ pub struct WebhooksSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// Where to: `https://…` or `http://…`, without a user name or password. Redirects are not followed.
+    /// Where to: `https://…` or `http://…`, without a user name or password. Redirects are not followed. Everybody who
+    /// may read settings sees it: it is no place for a secret.
     #[schemars(length(min = 1, max = 2000))]
     pub url: String,
     /// Only commits in which one of these happened, such as `session_opened`; empty: any.

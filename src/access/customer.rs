@@ -6,7 +6,7 @@
 use super::{AuthError, Credential, Principal};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use kefu_events::Timestamp;
+use kefu_events::{Timestamp, key::conversation_key};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::collections::BTreeSet;
@@ -73,7 +73,7 @@ impl Claims {
         Principal {
             tenant,
             // No user's id has a colon.
-            user: format!("customer:{channel}:{thread}"),
+            user: format!("customer:{}", conversation_key(&channel, &thread)),
             name: name.clone().unwrap_or_else(|| sender.clone()),
             grants: Vec::new(),
             credential: Credential::Customer { channel, thread, sender, name },

@@ -1,6 +1,6 @@
 //! Customers on their own pages: tokens for one thread, what a customer sees of it, and what a customer says.
 
-use super::{answer::Failure, upstream::Upstream};
+use super::{answer::Failure, limit, upstream::Upstream};
 use crate::{
     access::{
         AuthError, Credential, Permission, Principal, Resource,
@@ -15,7 +15,10 @@ use kefu_events::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// The note that holds the key of all customers' tokens.
 const KEY_NOTE: &str = "customer-tokens";
@@ -110,6 +113,7 @@ pub(super) async fn say(up: &Upstream, who: &Principal, id: &str, text: &str) ->
     if text.trim().is_empty() || text.chars().count() > MAX_TEXT_CHARS {
         return Err(Failure::invalid(format!("a message has 1 to {MAX_TEXT_CHARS} characters")));
     }
+    up.said.take(&format!("{}/{}", who.tenant, who.user), limit::SAYING, Instant::now())?;
     let message = Inbound {
         id: id.to_owned(),
         channel: channel.clone(),

@@ -5,6 +5,7 @@ use super::{
     customers::Customers,
     hub::{self, Hub},
     inbox::Inbox,
+    limit::Limits,
     live::Live,
 };
 use crate::{
@@ -50,6 +51,8 @@ pub(super) struct Upstream {
     pub inbox: Inbox,
     pub live: Live,
     pub customers: Customers,
+    /// How often customers may say something.
+    pub said: Limits,
     pub node: String,
     queries: Queries,
     runtime: Handle,
@@ -68,7 +71,20 @@ impl Upstream {
         let (inbox, runtime) = (Inbox::default(), Handle::current());
         let tasks = Mutex::new(tasks);
         let customers = Customers::default();
-        Arc::new(Self { journal, store, access, hub, inbox, live, customers, node, queries, runtime, tasks })
+        Arc::new(Self {
+            journal,
+            store,
+            access,
+            hub,
+            inbox,
+            live,
+            customers,
+            said: Limits::default(),
+            node,
+            queries,
+            runtime,
+            tasks,
+        })
     }
 
     /// Ends what runs. When this returns, none of it holds the store any more: RocksDB must not be closed by a thread that is

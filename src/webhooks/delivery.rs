@@ -96,7 +96,9 @@ pub(super) async fn send(
     if status.is_success() {
         return Ok(status.as_u16());
     }
-    let said: String = String::from_utf8_lossy(&answer).trim().chars().take(MAX_MESSAGE_CHARS).collect();
+    // It is shown in terminals.
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let said: String = String::from_utf8_lossy(&answer).trim().chars().take(MAX_MESSAGE_CHARS).map(plain).collect();
     let message = match status {
         status if status.is_redirection() => {
             format!("it redirects ({status}), which is not followed: name the new address")

@@ -65,7 +65,12 @@ impl Kefu {
 
     /// One that uses a nats-server which runs already. It is not waited for.
     pub fn spawn_on(external: &External) -> Self {
-        let mut kefu = Self::new(Some(external.clone()), &[]);
+        Self::spawn_on_with(external, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn spawn_on_with(external: &External, environment: &[(&str, &str)]) -> Self {
+        let mut kefu = Self::new(Some(external.clone()), environment);
         kefu.spawn();
         kefu
     }

@@ -20,6 +20,7 @@ use actix_web::{
 use kefu_events::{
     AggregateKind, Timestamp,
     bridge::CommandResponse,
+    key::is_token,
     webhook::{WEBHOOKS_DOCUMENT, WebhookSettings, WebhooksSettings},
 };
 use serde::Deserialize;
@@ -96,6 +97,9 @@ pub(in crate::bridge) async fn put(
     asked: Json<WebhookSettings>,
 ) -> Result<HttpResponse, Failure> {
     check(&caller)?;
+    if !is_token(&name) {
+        return Err(Failure::invalid(format!("{name:?} is no name: 1 to 64 letters, digits, `_` and `-`")));
+    }
     let value = patch(&name, Some(&asked));
     if settings(&caller).await?.contains_key(&*name) {
         let refused = set(&caller, value).await?;
