@@ -151,6 +151,11 @@ pub async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Fault
 pub struct Secret(String);
 
 impl Secret {
+    /// One that was found where only the server looks.
+    pub fn new(key: String) -> Self {
+        Self(key)
+    }
+
     /// To put into a request.
     pub fn expose(&self) -> &str {
         &self.0

@@ -28,6 +28,8 @@ pub(super) fn of(route: &Route) -> (u16, Option<&'static str>) {
         }
         ("POST", "/users/{key}/tokens") => return (201, Some("token-made")),
         ("POST", "/customers/tokens") => return (201, Some("customer-token-made")),
+        ("GET", "/oidc") => "oidc",
+        ("GET", "/oidc/login" | "/oidc/callback") => return (302, None),
         ("GET", "/openapi.json") => "openapi",
         ("GET", "/events") => "frames",
         ("GET", "/inbox") => "counts",
@@ -70,7 +72,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     );
     let any = || json!({ "type": "object" });
     let of = |items: Value| json!({ "type": "array", "items": items });
-    let named: [(&str, Value); 22] = [
+    let named: [(&str, Value); 23] = [
         ("command-response", schema::inline::<CommandResponse>()),
         ("command-result", schema::inline::<CommandResult>()),
         ("done", object(json!({ "ok": { "const": true } }), &["ok"])),
@@ -115,6 +117,13 @@ pub(super) fn schemas() -> Map<String, Value> {
                 json!({ "token": text("For `?token=` of the WebSocket, or a header."), "expires_at": text("When it ends."),
                     "conversation": text("Key of the conversation.") }),
                 &["token", "expires_at", "conversation"],
+            ),
+        ),
+        (
+            "oidc",
+            object(
+                json!({ "issuer": { "type": ["string", "null"] }, "login": { "type": ["string", "null"] } }),
+                &["issuer", "login"],
             ),
         ),
         ("openapi", object(json!({ "openapi": { "const": "3.1.0" } }), &["openapi", "paths"])),

@@ -4,7 +4,7 @@
 //! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
 //! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
 //! long polling; `inbox` the lists; `customers` those who write from pages of
-//! their own; `presence` tells agents' aggregates who is there; `tls` the certificate; `live` is what is of no moment a minute
+//! their own; `presence` tells agents' aggregates who is there; `oidc` signing in at a provider; `tls` the certificate; `live` is what is of no moment a minute
 //! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask.
 //!
 //! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
@@ -25,6 +25,7 @@ mod hub;
 mod inbox;
 mod limit;
 mod live;
+mod oidc;
 mod openapi;
 mod pages;
 mod poll;
@@ -34,6 +35,7 @@ mod socket;
 mod tls;
 mod upstream;
 
+pub use oidc::{OidcOptions, UserClaim};
 pub use openapi::document as openapi;
 pub use routes::{Door, ROUTES, Route};
 pub use tls::{Tls, TlsError, TlsFiles};

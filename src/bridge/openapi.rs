@@ -75,7 +75,9 @@ fn operation(route: &Route) -> Value {
     });
     if let Some(done) = responses.as_object_mut().and_then(|all| all.remove("STATUS")) {
         // A WebSocket has another answer, which is no success of HTTP's.
-        if route.path != "/socket" {
+        if status == 302 {
+            responses["302"] = json!({ "description": "Go on there." });
+        } else if route.path != "/socket" {
             responses[status.to_string()] = done;
         }
     }

@@ -1,7 +1,7 @@
 //! Every route of the HTTP interface, in one table: what is served, what OpenAPI says, and what the tests go through are made
 //! of it, so that none can be forgotten.
 
-use super::{api, poll, socket};
+use super::{api, oidc, poll, socket};
 use crate::access::Permission;
 use actix_web::{Resource, web};
 
@@ -68,6 +68,12 @@ pub const ROUTES: &[Route] = &[
     route!(delete "DELETE", "/session", Door::SignedIn, "Sign out", &[], None, api::session::sign_out),
     route!(post "POST", "/setup", Door::Open, "Make the first user of a tenant, with the code that `kefu serve` prints; signs in",
         &[], Some("set-up"), api::session::set_up),
+    route!(get "GET", "/oidc", Door::Open, "Whether one can sign in at a provider (OpenID Connect), and where", &[], None,
+        oidc::offered),
+    route!(get "GET", "/oidc/login", Door::Open, "Sends the browser to the provider", &[], None, oidc::login),
+    route!(get "GET", "/oidc/callback", Door::Open, "Where the provider sends the browser back to: signs in",
+        &[("code", "the provider's code"), ("state", "of the attempt"), ("error", "why there is no code"),
+        ("error_description", "the same for people")], None, oidc::callback),
     route!(get "GET", "/users", Door::Has(Permission::ReadUser), "Users", &PAGE, None, api::users::list),
     route!(get "GET", "/users/{key}", Door::SignedIn, "One user; oneself without any permission", &[], None,
         api::users::one),

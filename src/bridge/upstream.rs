@@ -7,6 +7,7 @@ use super::{
     inbox::Inbox,
     limit::Limits,
     live::Live,
+    oidc::OidcOptions,
 };
 use crate::{
     access::Access,
@@ -40,6 +41,8 @@ pub struct UpstreamOptions {
     pub access: Access,
     /// Names this node among the others; unique per running process.
     pub node: String,
+    /// A provider by which people sign in, if there is one.
+    pub oidc: Option<OidcOptions>,
 }
 
 /// The node behind the bridge.
@@ -51,6 +54,7 @@ pub(super) struct Upstream {
     pub inbox: Inbox,
     pub live: Live,
     pub customers: Customers,
+    pub oidc: Option<OidcOptions>,
     /// How often customers may say something.
     pub said: Limits,
     pub node: String,
@@ -62,7 +66,7 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Begins to follow the log. Within a tokio runtime, which it goes on using.
     pub fn start(options: UpstreamOptions) -> Arc<Self> {
-        let UpstreamOptions { journal, store, queries, access, node } = options;
+        let UpstreamOptions { journal, store, queries, access, node, oidc } = options;
         let (hub, live) = (Hub::new(), Live::default());
         let tasks = vec![
             tokio::spawn(hub::run(hub.clone(), journal.clone())),
@@ -79,6 +83,7 @@ impl Upstream {
             inbox,
             live,
             customers,
+            oidc,
             said: Limits::default(),
             node,
             queries,

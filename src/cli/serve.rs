@@ -238,7 +238,7 @@ impl Running {
     /// Starts everything and returns when it is ready.
     async fn start(config: &Config) -> Result<Self, CliError> {
         // Before anything is started that would have to be stopped.
-        let tls = serving::tls(config)?;
+        let (tls, oidc) = (serving::tls(config)?, serving::oidc(config)?);
         let (bus, connect) = start_bus(config).await?;
         // Of a kefu that was killed: whoever reads it now would be led astray.
         RunFile::remove(&config.data)?;
@@ -268,6 +268,7 @@ impl Running {
             queries: queries.clone(),
             access: access.clone(),
             node: node_name,
+            oidc,
         });
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);

@@ -3,8 +3,9 @@
 use super::{Session, error::CliError};
 use crate::{
     access::Access,
-    bridge::{Tls, TlsFiles},
+    bridge::{OidcOptions, Tls, TlsFiles, UserClaim},
     config::{Config, Flag, keys},
+    http::Secret,
 };
 use clap::Args;
 use serde_json::json;
@@ -44,6 +45,26 @@ pub(super) fn tls(config: &Config) -> Result<Option<Arc<Tls>>, CliError> {
     };
     let loaded = Tls::load(TlsFiles { certificate, key });
     loaded.map(Some).map_err(|error| CliError::failure(format!("TLS: {error}")))
+}
+
+/// The provider at which people sign in, if one is named.
+pub(super) fn oidc(config: &Config) -> Result<Option<OidcOptions>, CliError> {
+    let oidc = config.oidc.clone();
+    let Some(issuer) = oidc.issuer else { return Ok(None) };
+    let (Some(client_id), Some(redirect_url)) = (oidc.client_id, oidc.redirect_url) else {
+        return Err(CliError::usage("oidc.issuer needs oidc.client_id and oidc.redirect_url beside it"));
+    };
+    let user_claim = match oidc.user_claim.as_str() {
+        "preferred_username" => UserClaim::PreferredUsername,
+        "sub" => UserClaim::Subject,
+        other => {
+            let message = format!("oidc.user_claim is preferred_username or sub, not {other:?}");
+            return Err(CliError::usage(message));
+        }
+    };
+    let tenant = oidc.tenant.unwrap_or_else(|| config.tenant.clone());
+    let client_secret = oidc.client_secret.map(Secret::new);
+    Ok(Some(OidcOptions { issuer, client_id, client_secret, redirect_url, tenant, user_claim }))
 }
 
 /// What to do where HTTP cannot listen.

@@ -85,6 +85,8 @@ export const setUp = (code: string, user: string, name: string, password: string
   post<Me>('setup', { code, user, name, password });
 export const signIn = (tenant: string, user: string, password: string) =>
   post<Me>('session', { tenant, user, password });
+/** Where one can sign in at a provider, if the server names one. */
+export const provider = () => get<{ issuer: string | null; login: string | null }>('oidc');
 export const me = () => get<Me>('session');
 export const signOut = () => remove<null>('session');
 

@@ -68,6 +68,7 @@ export const en = {
   'signIn.user': 'User',
   'signIn.password': 'Password',
   'signIn.do': 'Sign in',
+  'signIn.provider': 'Sign in with the company’s account',
   'signIn.busy': 'Signing in…',
   'signIn.failed': 'Not signed in: {message}.',
   'signIn.offline': 'The server cannot be reached.',

@@ -70,6 +70,7 @@ export const zh: Dictionary = {
   'signIn.user': '用户名',
   'signIn.password': '密码',
   'signIn.do': '登录',
+  'signIn.provider': '使用公司账号登录',
   'signIn.busy': '正在登录…',
   'signIn.failed': '登录失败：{message}。',
   'signIn.offline': '无法连接服务器。',

@@ -18,6 +18,11 @@ export function myKey(): string {
 }
 
 export async function findSession(): Promise<void> {
+  // The provider has just led back here, with a session.
+  if (location.hash === '#/signed-in') {
+    remember('signed_in', 'yes');
+    location.hash = '';
+  }
   // Asking without a session is an error in the browser's log, so it is asked only where there should be one.
   if (remembered('signed_in') === null) {
     me.value = null;

@@ -100,7 +100,11 @@ pub(in crate::bridge) async fn admit_customer(
     Ok(HttpResponse::Created().json(made))
 }
 
-fn cookie(request: &HttpRequest, secret: String, expires_at: Option<Timestamp>) -> Cookie<'static> {
+pub(in crate::bridge) fn cookie(
+    request: &HttpRequest,
+    secret: String,
+    expires_at: Option<Timestamp>,
+) -> Cookie<'static> {
     let mut cookie = Cookie::build(COOKIE, secret)
         .http_only(true)
         .same_site(SameSite::Strict)
