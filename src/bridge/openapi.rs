@@ -31,6 +31,7 @@ pub fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
+        "webhooks": { "commit": { "post": delivery() } },
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -112,6 +113,39 @@ fn operation(route: &Route) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": bytes });
     }
     operation
+}
+
+/// What a receiver of webhooks is sent.
+fn delivery() -> Value {
+    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } });
+    let schema = json!({
+        "type": "object",
+        "required": ["delivery", "webhook"],
+        "properties": {
+            "delivery": { "type": "string", "description": "As in the header." },
+            "webhook": { "type": "string", "description": "The webhook's name." },
+            "seq": { "type": "integer", "description": "The commit's sequence in the log." },
+            "commit": { "type": "object", "description": "The commit, as in `schemas/commit-*.json`." },
+            "test": { "const": true, "description": "In the place of a commit, where somebody asked for a test." },
+        },
+    });
+    json!({
+        "summary": "One commit, in the order of the log, until it is taken",
+        "parameters": [
+            header("Kefu-Delivery", "Names the commit for this webhook: the same however often it is sent."),
+            header("Kefu-Webhook", "The webhook's name."),
+            header("Kefu-Attempt", "From 1."),
+            header("Kefu-Timestamp", "Seconds since 1970."),
+            header("Kefu-Signature", "`v1=` and the hexadecimal HMAC-SHA-256 of `<Kefu-Timestamp>.<body>` under the secret; \
+                for a day after a change of the secret another one, after a comma, under the old."),
+        ],
+        "requestBody": { "required": true, "content": { "application/json": { "schema": schema } } },
+        "responses": {
+            "2XX": { "description": "Taken: the next commit follows." },
+            "default": { "description": "Not taken: it is sent again, after a pause that grows to five minutes, or as long as \
+                `Retry-After` says." },
+        },
+    })
 }
 
 fn error() -> Value {

@@ -20,6 +20,8 @@ use tokio::sync::watch;
 /// How often progress is written, and looked whether somebody said something about the webhook. What was delivered since is
 /// delivered again after a crash.
 const LOOK: Duration = Duration::from_secs(1);
+/// After so many looks it is looked whether the place is still one in this log.
+const LOOKS_PER_CHECK: u32 = 30;
 /// After a failure of the bus.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Commits that are gone back where the log lost its end and grew otherwise: more than are written between two looks. Receivers
@@ -115,10 +117,24 @@ impl<J: Journal> Sender<J> {
         let mut commits = self.journal.tail(held.record.seq, Some(self.subjects.clone())).await?;
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looked = 0;
         loop {
             tokio::select! {
                 biased;
-                _ = looks.tick() => if self.look(held).await? { return Ok(End::Elsewhere) },
+                _ = looks.tick() => {
+                    if self.look(held).await? {
+                        return Ok(End::Elsewhere);
+                    }
+                    looked += 1;
+                    // The reader heals itself, and would wait beyond the end of a log that has lost it.
+                    let before = held.record.seq;
+                    if looked % LOOKS_PER_CHECK == 0 {
+                        self.find_place(held).await?;
+                    }
+                    if held.record.seq != before {
+                        return Ok(End::Lost);
+                    }
+                }
                 commit = commits.next() => {
                     let Some(commit) = commit else { return Ok(End::Lost) };
                     if self.take(held, &commit?).await? {
@@ -156,14 +172,14 @@ impl<J: Journal> Sender<J> {
             held.dirty = true;
             return Ok(());
         }
-        let Some(known) = &record.last_commit else { return Ok(()) };
         let there = self.journal.read(record.seq).await?;
         let id =
             there.as_ref().and_then(|commit| Some(serde_json::from_slice::<Head<'_>>(&commit.payload).ok()?.commit_id));
-        let went_back = match id {
-            Some(id) => id != known.as_str(),
+        let went_back = match (&record.last_commit, id) {
+            (Some(known), Some(id)) => id != known.as_str(),
             // One that was archived is taken to be right.
-            None => record.seq > log.last,
+            (_, None) => record.seq > log.last,
+            (None, Some(_)) => false,
         };
         if went_back {
             tracing::warn!(tenant = self.tenant, webhook = self.name, "the log lost its end: some is sent again");
@@ -305,4 +321,93 @@ fn body(id: &str, webhook: &str, seq: u64, commit: &[u8]) -> String {
     // Its head was read as JSON, which is UTF-8.
     let commit = std::str::from_utf8(commit).unwrap_or("null");
     format!(r#"{{"delivery":"{id}","webhook":"{webhook}","seq":{seq},"commit":{commit}}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::{
+            memory::{MemoryJournal, MemoryStream},
+            subjects::Subjects,
+        },
+        webhooks::guard,
+    };
+    use std::collections::BTreeSet;
+
+    fn sender(journal: &MemoryJournal) -> Sender<MemoryJournal> {
+        let settings = WebhookSettings {
+            url: "https://crm.example/".to_owned(),
+            events: BTreeSet::new(),
+            aggregates: BTreeSet::new(),
+            enabled: true,
+        };
+        Sender {
+            journal: journal.clone(),
+            subjects: Subjects::default().events_of_tenant("demo"),
+            document: Subjects::default().events("demo", "settings", "webhooks"),
+            tenant: "demo".to_owned(),
+            name: "crm".to_owned(),
+            settings,
+            client: guard::client(true).unwrap(),
+            private: true,
+        }
+    }
+
+    async fn append(journal: &MemoryJournal, key: &str, id: &str) -> u64 {
+        let commit = json!({ "commit_id": id, "aggregate": "contact", "events": [{ "type": "contact_seen" }] });
+        let subject = Subjects::default().events("demo", "contact", key);
+        journal.append(&subject, 0, commit.to_string().into()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_webhook_begins_where_it_was_set_and_goes_back_where_the_log_does() {
+        let journal = MemoryJournal::default();
+        let sender = sender(&journal);
+        append(&journal, "before", "c1").await;
+        let document = json!({ "commit_id": "c2", "aggregate": "settings", "events": [] });
+        let set = journal.append(&sender.document, 0, document.to_string().into()).await.unwrap();
+        append(&journal, "meanwhile", "c3").await;
+        let mut held = sender.begin().await.unwrap();
+        assert_eq!(held.record.seq, set, "what came before it was seen is not missed");
+        let secret = held.record.secret.clone();
+        assert_eq!(sender.begin().await.unwrap().record.secret, secret, "the next node goes on with it");
+
+        // As it was, it stays.
+        let last = append(&journal, "lost", "c4").await;
+        (held.record.seq, held.record.last_commit) = (last, Some("c4".to_owned()));
+        sender.find_place(&mut held).await.unwrap();
+        assert_eq!(held.record.seq, last);
+        // Its end is lost, and it has grown otherwise since.
+        journal.core(|core| core.rollback(MemoryStream::Events, last - 1));
+        sender.find_place(&mut held).await.unwrap();
+        assert!(held.record.seq < last && held.dirty, "{}", held.record.seq);
+        (held.record.seq, held.record.last_commit) = (last, Some("c4".to_owned()));
+        assert_eq!(append(&journal, "other", "c5").await, last);
+        sender.find_place(&mut held).await.unwrap();
+        assert!(held.record.seq < last, "c5 is told");
+        // It is another log altogether.
+        held.record.seq = last;
+        journal.core(|core| core.recreate_log());
+        sender.find_place(&mut held).await.unwrap();
+        assert_eq!(held.record.seq, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_to_a_webhook_while_it_delivers_and_its_progress_are_both_kept() {
+        let journal = MemoryJournal::default();
+        let sender = sender(&journal);
+        let mut held = sender.begin().await.unwrap();
+        (held.record.seq, held.record.delivered, held.dirty) = (7, 3, true);
+        let secret = record::rotate(&journal, "demo", "crm").await.unwrap();
+        assert!(!sender.look(&mut held).await.unwrap());
+        let (kept, _) = record::load(&journal, "demo", "crm").await.unwrap().unwrap();
+        assert_eq!((&kept.secret, kept.seq, kept.delivered), (&secret, 7, 3));
+        assert_eq!(kept.secrets(now()).count(), 2, "the old one still signs");
+        // Where to go on has been said anew: what was reached since is of no meaning.
+        held.dirty = true;
+        record::replay(&journal, "demo", "crm", 1).await.unwrap();
+        assert!(sender.look(&mut held).await.unwrap());
+        assert_eq!((held.record.seq, held.dirty), (0, false));
+    }
 }
