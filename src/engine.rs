@@ -12,6 +12,7 @@ use crate::{
     conversation::Conversation,
     dispatch::{Dispatch, Floors},
     faq::entry::Entry,
+    http::Fault,
     journal::{Journal, subjects},
     monitoring::{Observed, Observer},
     reporting::{ReportingTask, Reports},
@@ -23,6 +24,7 @@ use crate::{
     },
     settings::Settings,
     store::{Folds, Projection, Store, StoreError, StoreOptions},
+    webhooks::{WebhookOptions, Webhooks},
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -60,6 +62,8 @@ pub struct EngineOptions<J> {
     pub max_pending: usize,
     /// Names this node among the others; unique per running process.
     pub name: String,
+    /// Whether webhooks may send to addresses of private networks.
+    pub private_webhooks: bool,
 }
 
 impl<J> EngineOptions<J> {
@@ -85,6 +89,7 @@ impl<J> EngineOptions<J> {
             // then hold 32,000 messages of some 500 bytes at most.
             max_pending: 1_000,
             name: uuid::Uuid::now_v7().simple().to_string(),
+            private_webhooks: false,
         }
     }
 }
@@ -101,6 +106,9 @@ pub enum EngineError {
     /// The model of questions cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The system's certificates cannot be read.
+    #[error("webhooks: {0}")]
+    Webhooks(#[from] Fault),
     /// The actors' threads cannot be started.
     #[error("threads cannot be started: {0}")]
     Threads(#[from] std::io::Error),
@@ -116,6 +124,7 @@ pub struct Engine {
     archive: Option<ArchiveTask>,
     reporting: ReportingTask,
     observer: Observer,
+    webhooks: Webhooks,
 }
 
 impl Engine {
@@ -136,6 +145,13 @@ impl Engine {
         let answering = Answering::start(journal, store.clone(), name, &options.answering)?;
         let archive = options.archive_dir.map(|dir| ArchiveTask::start(options.journal.clone(), store.clone(), dir));
         let reporting = ReportingTask::start(options.journal.clone(), store.clone());
+        let webhooks = Webhooks::start(WebhookOptions {
+            journal: options.journal.clone(),
+            subjects: Arc::clone(&options.subjects),
+            store: store.clone(),
+            node: options.name.clone(),
+            private: options.private_webhooks,
+        })?;
         let node = Node::start(NodeOptions {
             journal: options.journal,
             subjects: options.subjects,
@@ -147,7 +163,7 @@ impl Engine {
             name: options.name,
         })?;
         let observer = Observer::start(store.clone(), node.ownership(), projector.progress());
-        Ok(Self { store, projector, node, dispatch, answering, archive, reporting, observer })
+        Ok(Self { store, projector, node, dispatch, answering, archive, reporting, observer, webhooks })
     }
 
     /// What the projector remembers.
@@ -209,6 +225,7 @@ impl Engine {
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
         self.observer.stop().await;
+        self.webhooks.stop().await;
         self.answering.stop().await;
         if let Some(archive) = self.archive {
             archive.stop().await;

@@ -1,9 +1,9 @@
-//! Asking servers of others over HTTP: models for embeddings and for answers.
+//! Asking servers of others over HTTP: models for embeddings and for answers, receivers of webhooks.
 //!
 //! What every such client needs and none may forget: TLS by ring, no redirects (a key must not travel to another host), a
 //! limit on what is read, faults that say whether to ask again, and keys that no log shows. It may not know what is asked.
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect::Policy};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect::Policy};
 use std::{env, fmt, fs, path::PathBuf, time::Duration};
 
 /// Characters of a server's error message that are passed on: enough to see what is wrong, too few to flood a log.
@@ -93,10 +93,19 @@ impl From<reqwest::Error> for Fault {
 ///
 /// The system's certificates cannot be read.
 pub fn client() -> Result<Client, Fault> {
+    client_with(|builder| builder)
+}
+
+/// The same with more said about it.
+///
+/// # Errors
+///
+/// The system's certificates cannot be read.
+pub fn client_with(more: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Fault> {
     // An error says that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT);
-    client.user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION"))).build().map_err(Fault::from)
+    more(client.user_agent(concat!("kefu/", env!("CARGO_PKG_VERSION")))).build().map_err(Fault::from)
 }
 
 /// Sends a request and gives the response if its status says success.
@@ -142,6 +151,11 @@ pub async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Fault
 pub struct Secret(String);
 
 impl Secret {
+    /// One that was found where only the server looks.
+    pub fn new(key: String) -> Self {
+        Self(key)
+    }
+
     /// To put into a request.
     pub fn expose(&self) -> &str {
         &self.0

@@ -15,6 +15,7 @@
 //!   the indexes true, and answers customers; [`archive`]: finds what was ever said; [`http`]: how servers of others are
 //!   asked;
 //! - [`policy`]: what is permitted and forbidden, pure;
+//! - [`webhooks`]: other systems are told what happens;
 //! - [`engine`]: all of that put together, as one node;
 //! - [`monitoring`]: what machines are told of all that;
 //! - [`access`]: users, and who may do what; [`bridge`]: HTTP and WebSocket for those who may;
@@ -47,3 +48,4 @@ pub mod search;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod webhooks;

@@ -105,6 +105,8 @@ conformance!(
     a_released_lease_is_free_at_once LONG_LEASE,
     epochs_only_grow SHORT_LEASE,
     leases_are_listed LONG_LEASE,
+    of_two_writers_of_a_note_one_loses LONG_LEASE,
+    a_removed_note_can_be_written_anew LONG_LEASE,
 );
 
 fn subject(key: &str) -> String {
@@ -531,4 +533,33 @@ async fn leases_are_listed(journal: impl Bus) {
     let expected = [("node-b", "b"), ("partition-1", "a")];
     let expected = expected.map(|(name, holder)| (name.to_owned(), holder.to_owned()));
     assert_eq!(journal.leases().await, Ok(BTreeMap::from(expected)));
+}
+
+async fn of_two_writers_of_a_note_one_loses(journal: impl Bus) {
+    assert_eq!(journal.note("webhook.t.crm").await, Ok(None));
+    let first = journal.put_note("webhook.t.crm", 0, bytes("one")).await.unwrap().expect("there is none");
+    assert_eq!(journal.put_note("webhook.t.crm", 0, bytes("other")).await, Ok(None), "there is one by now");
+    let second = journal.put_note("webhook.t.crm", first, bytes("two")).await.unwrap().expect("nobody wrote since");
+    assert!(second > first);
+    assert_eq!(journal.put_note("webhook.t.crm", first, bytes("late")).await, Ok(None), "it is newer by now");
+    assert_eq!(journal.remove_note("webhook.t.crm", first).await, Ok(false));
+    let note = journal.note("webhook.t.crm").await.unwrap().expect("it is there");
+    assert_eq!((note.value, note.revision), (bytes("two"), second));
+    for bad in ["", "a b", "a..b", "a.*"] {
+        assert!(matches!(journal.note(bad).await, Err(JournalError::Refused(_))), "{bad}");
+    }
+}
+
+async fn a_removed_note_can_be_written_anew(journal: impl Bus) {
+    let first = journal.put_note("webhook.t.crm", 0, bytes("one")).await.unwrap().unwrap();
+    journal.put_note("webhook.u.crm", 0, bytes("of another")).await.unwrap().unwrap();
+    assert_eq!(journal.remove_note("webhook.t.crm", first).await, Ok(true));
+    assert_eq!(journal.note("webhook.t.crm").await, Ok(None));
+    assert_eq!(journal.notes("webhook.t").await, Ok(BTreeMap::new()));
+    assert_eq!(journal.put_note("webhook.t.crm", first, bytes("late")).await, Ok(None));
+    let again = journal.put_note("webhook.t.crm", 0, bytes("again")).await.unwrap().expect("there is none");
+    assert!(again > first);
+    let all = journal.notes("webhook").await.unwrap();
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["webhook.t.crm", "webhook.u.crm"]);
+    assert_eq!(all["webhook.t.crm"].value, bytes("again"));
 }

@@ -2,6 +2,7 @@ import type { ComponentType } from 'preact';
 import { t } from './i18n';
 import { Asked } from './pages/conversation/actions';
 import { Inbox } from './pages/inbox';
+import { SetUp } from './pages/setUp';
 import { SignIn } from './pages/signIn';
 import { page } from './state/route';
 import { me } from './state/session';
@@ -23,7 +24,7 @@ const PAGES: Record<string, ComponentType> = {
 
 export function App() {
   if (me.value === undefined) return <Empty>{t('loading')}</Empty>;
-  if (me.value === null) return <SignIn />;
+  if (me.value === null) return page.value === 'setup' ? <SetUp /> : <SignIn />;
   const Page = PAGES[page.value] ?? Inbox;
   return (
     <>

@@ -104,6 +104,15 @@ pub enum ClientFrame {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         conversation: Option<String>,
     },
+    /// A customer says something, with a customer's token; a `result` answers.
+    Say {
+        /// The page's id of the message, unique within the thread for ever. Sent again, it is the same message.
+        #[schemars(length(min = 1, max = 512))]
+        id: String,
+        /// What the customer says.
+        #[schemars(length(min = 1, max = 16000))]
+        text: String,
+    },
     /// Asks for a heartbeat at once.
     Ping,
 }

@@ -9,6 +9,7 @@
 //! - [`envelope`]: commands, their results, and commits;
 //! - [`conversation`], [`contact`], [`agent`], [`faq`], [`settings`], [`user`]: the commands and events of each aggregate;
 //! - [`routing`]: where conversations go, as a settings document; [`access`]: what a tenant permits and forbids, as another;
+//!   [`webhook`]: who is told over HTTP what happens, as a third;
 //! - [`query`]: what can be asked, and how the answer looks;
 //! - [`bridge`]: the frames that agents' consoles and others exchange with kefu over a WebSocket;
 //! - [`upcast`]: how events of older versions stay readable;
@@ -34,6 +35,7 @@ mod tagged;
 pub mod time;
 pub mod upcast;
 pub mod user;
+pub mod webhook;
 
 pub use envelope::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandRefused, CommandResult, Commit, Concerns, QuarantineLifted,

@@ -12,11 +12,12 @@ use crate::{
     query::QueryResponse,
     routing, settings,
     user::{UserCommand, UserEvent},
+    webhook,
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Headers of a message in `KEFU_REJECTED`. The payload is the refused input as it came, whatever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +60,19 @@ pub fn documents() -> BTreeMap<String, Value> {
     documents.into_iter().map(|(file, document)| (file, sorted(document))).collect()
 }
 
+/// The types of all events that a commit can have, but those of users.
+pub fn event_types() -> BTreeSet<String> {
+    let commits = [
+        inline::<conversation::ConversationEvent>(),
+        inline::<contact::ContactEvent>(),
+        inline::<agent::AgentEvent>(),
+        inline::<FaqEvent>(),
+        inline::<settings::SettingsEvent>(),
+    ];
+    let variants = commits.iter().flat_map(|events| events["oneOf"].as_array().into_iter().flatten());
+    variants.filter_map(|variant| Some(variant["properties"]["type"]["const"].as_str()?.to_owned())).collect()
+}
+
 fn message_schemas() -> BTreeMap<String, Value> {
     use AggregateKind::{Agent, Contact, Conversation, Faq, Settings, User};
     let tenant = schema_of::<settings::TenantSettings>("settings-tenant", "Settings of a tenant");
@@ -84,6 +98,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         commit::<UserEvent>(User),
         schema_of::<access::AccessSettings>("settings-access", "Access policies of a tenant"),
         schema_of::<routing::RoutingSettings>("settings-routing", "Routing rules of a tenant"),
+        schema_of::<webhook::WebhooksSettings>("settings-webhooks", "Webhooks of a tenant"),
         ("settings-channel.json".to_owned(), channel_patch(&tenant.1)),
         tenant,
     ]
@@ -203,6 +218,15 @@ fn sorted(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_types_of_events_are_read_from_their_schemas() {
+        let types = event_types();
+        for known in ["session_opened", "contact_seen", "agent_registered", "document_changed", "command_refused"] {
+            assert!(types.contains(known), "{known} in {types:?}");
+        }
+        assert!(!types.contains("password_set"));
+    }
 
     #[test]
     fn rustdoc_links_are_taken_out_of_descriptions() {

@@ -9,9 +9,11 @@
 //! - `known`: users and agents in memory, until something happens to them;
 //! - `decisions`: what was decided by [`policy`](crate::policy), so that it need not be decided again;
 //! - `accounts`: signs in and out, makes tokens, changes users; `setup`: the first user;
+//! - [`customer`]: tokens of customers, which are kept nowhere;
 //! - [`password`], [`secret`], `throttle`: hashes, secrets, and who has to wait.
 
 mod accounts;
+pub mod customer;
 mod decisions;
 mod known;
 pub mod password;
@@ -111,6 +113,10 @@ impl Access {
     /// # Errors
     /// The credential was revoked or has expired, or the user was disabled, or that cannot be told now.
     pub fn again(&self, principal: &Principal) -> Result<Principal, AuthError> {
+        if let Credential::Customer { .. } = principal.credential {
+            // Nothing is known of it but what it said itself.
+            return in_time(principal.clone());
+        }
         let same = |admitted: &&Principal| {
             (&admitted.tenant, &admitted.credential) == (&principal.tenant, &principal.credential)
         };

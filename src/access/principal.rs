@@ -23,6 +23,10 @@ pub enum Credential {
         channel: String,
         /// The thread.
         thread: String,
+        /// The channel's id of the customer.
+        sender: String,
+        /// The customer's name.
+        name: Option<String>,
     },
 }
 

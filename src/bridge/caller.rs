@@ -5,7 +5,7 @@ use super::{
     limit::{self, Limits},
     upstream::Upstream,
 };
-use crate::access::{AuthError, Principal};
+use crate::access::{AuthError, Principal, customer::CUSTOMER_PREFIX};
 use crate::journal::Journal;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use futures::{FutureExt, future::LocalBoxFuture};
@@ -86,7 +86,8 @@ impl FromRequest for Caller {
 
 async fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
     let up = upstream(request)?;
-    let bearer = bearer(request)?;
+    let in_query = token_in_query(request);
+    let bearer = bearer(request)?.or(in_query.as_deref());
     let cookie = request.cookie(COOKIE);
     let token = match (&bearer, &cookie) {
         (Some(token), _) => (*token).to_owned(),
@@ -112,6 +113,14 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
         }
     };
     let known = match up.access.authenticate(&token) {
+        Err(AuthError::Unknown) if token.starts_with(CUSTOMER_PREFIX) => {
+            let asker = format!("address {}", address(request));
+            let customer = up.customers.authenticate(&up.journal, &token).await;
+            if customer.is_err() {
+                shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
+            }
+            Ok(customer?)
+        }
         // Made a moment ago, perhaps, on another node or by the command line.
         Err(AuthError::Unknown) => {
             let asker = format!("address {}", address(request));
@@ -126,6 +135,14 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
     let asker = format!("user {}/{}", who.tenant, who.user);
     shared(request)?.limits.take(&asker, limit::USER, Instant::now())?;
     Ok(Caller { who, up })
+}
+
+/// A customer's token in the address of a WebSocket: a browser lets a page set no header there. Others' are not taken from an
+/// address, which proxies write into their logs; a customer's is for one conversation and soon of no use.
+fn token_in_query(request: &HttpRequest) -> Option<String> {
+    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let token = pairs.into_iter().find(|(name, _)| name == "token").map(|(_, token)| token.into_owned());
+    token.filter(|token| token.starts_with(CUSTOMER_PREFIX) && request.headers().contains_key(header::UPGRADE))
 }
 
 fn bearer(request: &HttpRequest) -> Result<Option<&str>, Failure> {

@@ -5,7 +5,7 @@ use crate::access::{Permission, Principal, Resource};
 use kefu_events::{
     Actor, ActorKind, AggregateKind, CommandHeader, CommandResult, Timestamp, agent::AgentCommand,
     contact::ContactCommand, conversation::ConversationCommand, faq::FaqCommand, key::is_token,
-    settings::SettingsCommand,
+    settings::SettingsCommand, webhook::WEBHOOKS_DOCUMENT,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -105,7 +105,12 @@ async fn permitted(
     let agent = || Actor::new(ActorKind::Agent, &who.user);
     match kind {
         AggregateKind::Conversation => {
-            let permission = of_conversation(&read(command)?)?;
+            let command: ConversationCommand = read(command)?;
+            if is_bots(&command) {
+                conversation(up, who, Permission::GiveAnswer, key).await?;
+                return Ok((Actor::new(ActorKind::Bot, &who.user), Permission::GiveAnswer));
+            }
+            let permission = of_conversation(&command)?;
             conversation(up, who, permission, key).await?;
             Ok((agent(), permission))
         }
@@ -159,6 +164,10 @@ async fn permitted(
         AggregateKind::Settings => {
             let _: SettingsCommand = read(command)?;
             up.access.check(who, Permission::EditSettings, &Resource::Document(key))?;
+            if key == WEBHOOKS_DOCUMENT {
+                // Who may set it decides who gets to know whole commits.
+                up.access.check(who, Permission::ManageWebhook, &Resource::Tenant)?;
+            }
             Ok((operator(), Permission::EditSettings))
         }
     }
@@ -170,6 +179,12 @@ fn read<C: serde::de::DeserializeOwned>(command: &Value) -> Result<C, Failure> {
 
 fn not_for_people() -> Failure {
     Failure::forbidden("this is for kefu's own parts to ask, not for people")
+}
+
+/// What only bots may ask: a service's, by a token for that.
+fn is_bots(command: &ConversationCommand) -> bool {
+    use ConversationCommand as Command;
+    matches!(command, Command::GiveAnswer { .. } | Command::DeclineAnswer { .. } | Command::OfferChoices { .. })
 }
 
 fn of_conversation(command: &ConversationCommand) -> Result<Permission, Failure> {

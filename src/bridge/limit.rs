@@ -25,6 +25,9 @@ pub(super) const USER: Rate = Rate { burst: 200.0, per_s: 50.0 };
 /// An address that has not shown who it is.
 pub(super) const STRANGER: Rate = Rate { burst: 30.0, per_s: 2.0 };
 
+/// A customer at the WebSocket: nobody writes faster for long.
+pub(super) const SAYING: Rate = Rate { burst: 20.0, per_s: 1.0 };
+
 /// Buckets by asker.
 pub(super) struct Limits(Mutex<LruCache<String, (f64, Instant)>>);
 

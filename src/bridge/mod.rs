@@ -3,8 +3,9 @@
 //! A thin layer. It says who somebody is (`caller`), looks whether that is permitted (`commands`, `hub::reach`), and translates;
 //! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
 //! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
-//! long polling; `inbox` the lists; `presence` tells agents' aggregates who is there; `live` is what is of no moment a minute
-//! later; `console` the web page; `pages` what a machine's supervisor and Prometheus ask; `measure` counts.
+//! long polling; `inbox` the lists; `customers` those who write from pages of their own; `presence` tells agents' aggregates who
+//! is there; `oidc` signing in at a provider; `tls` the certificate; `live` is what is of no moment a minute later; `console` the
+//! web page; `pages` what a machine's supervisor and Prometheus ask; `measure` counts.
 //!
 //! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
 //! ([`Bridge::connect`]), and it says so.
@@ -13,26 +14,32 @@
 //! asked whether it lives, and so that whoever starts it needs no actor system.
 
 mod answer;
+mod answers;
 mod api;
 mod caller;
 mod commands;
 mod console;
+mod customers;
 mod host;
 mod hub;
 mod inbox;
 mod limit;
 mod live;
 mod measure;
+mod oidc;
 mod openapi;
 mod pages;
 mod poll;
 mod presence;
 mod routes;
 mod socket;
+mod tls;
 mod upstream;
 
+pub use oidc::{OidcOptions, UserClaim};
 pub use openapi::document as openapi;
 pub use routes::{Door, ROUTES, Route};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use upstream::UpstreamOptions;
 
 use crate::telemetry::Figures;
@@ -95,11 +102,14 @@ pub struct BridgeOptions {
     pub or_free: bool,
     /// What whoever reads the metrics must show; `None`: only this machine may read them.
     pub metrics_token: Option<String>,
+    /// The certificate, where it is HTTPS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The running server. Dropping it leaves it running.
 pub struct Bridge {
     address: SocketAddr,
+    is_tls: bool,
     shared: Arc<Shared>,
     server: ServerHandle,
     thread: JoinHandle<()>,
@@ -112,6 +122,8 @@ impl Bridge {
     /// The address is in use, or cannot be listened on.
     pub fn start(options: BridgeOptions, probe: Probe) -> io::Result<Self> {
         let listener = listen(&options)?;
+        let tls = options.tls;
+        let (is_tls, config) = (tls.is_some(), tls.as_ref().map(Tls::config).transpose().map_err(io::Error::other)?);
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { upstream: OnceLock::new(), limits: Limits::default() });
         let asked = Arc::clone(&shared);
@@ -128,23 +140,35 @@ impl Bridge {
                         .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES).error_handler(wrong_body))
                         .app_data(web::QueryConfig::default().error_handler(wrong_query))
                         .wrap(middleware::from_fn(host::only_known_hosts))
-                        .wrap(secure_headers())
+                        .wrap(secure_headers(is_tls))
                         .wrap(middleware::from_fn(measure::counted))
                         .configure(pages::routes)
                         .configure(routes::configure)
                         .default_service(web::get().to(console::page))
                 };
                 let server = HttpServer::new(make).workers(WORKERS).disable_signals().shutdown_timeout(STOP_TIMEOUT_S);
-                let server = server.listen(listener)?.run();
+                let server = match config {
+                    Some(config) => server.listen_rustls_0_23(listener, config)?.run(),
+                    None => server.listen(listener)?.run(),
+                };
                 let _ = tell.send(server.handle());
-                server.await
+                let follow = async {
+                    match &tls {
+                        Some(tls) => tls.follow().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    ended = server => ended,
+                    () = follow => Ok(()),
+                }
             });
             if let Err(error) = served {
                 tracing::error!(%error, "HTTP ended");
             }
         })?;
         let server = told.recv().map_err(io::Error::other)?;
-        Ok(Self { address, shared, server, thread })
+        Ok(Self { address, is_tls, shared, server, thread })
     }
 
     /// From now on there is a node behind it. Within a tokio runtime, which it goes on using.
@@ -170,7 +194,8 @@ impl Bridge {
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Answers what has been asked, and ends.
@@ -185,15 +210,17 @@ impl Bridge {
 }
 
 /// What every answer says to browsers (OWASP, "HTTP security response headers").
-fn secure_headers() -> middleware::DefaultHeaders {
-    middleware::DefaultHeaders::new()
+fn secure_headers(is_tls: bool) -> middleware::DefaultHeaders {
+    let headers = middleware::DefaultHeaders::new()
         .add(("Content-Security-Policy", console::POLICY))
         .add(("X-Content-Type-Options", "nosniff"))
         .add(("X-Frame-Options", "DENY"))
         .add(("Referrer-Policy", "no-referrer"))
         .add(("Cross-Origin-Opener-Policy", "same-origin"))
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
-        .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=()"))
+        .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=()"));
+    // Two years, as browsers' own lists ask for.
+    if is_tls { headers.add(("Strict-Transport-Security", "max-age=63072000")) } else { headers }
 }
 
 fn wrong_body(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {

@@ -1,10 +1,10 @@
 //! The OpenAPI 3.1 document, made of the table of routes and of the schemas of the contract.
 
-use super::routes::{BASE, Door, ROUTES, Route};
-use kefu_events::{
-    bridge::{CommandRequest, CommandResponse},
-    schema,
+use super::{
+    answers,
+    routes::{BASE, Door, ROUTES, Route},
 };
+use kefu_events::{bridge::CommandRequest, schema, webhook::WebhookSettings};
 use serde_json::{Map, Value, json};
 
 /// The document.
@@ -16,7 +16,7 @@ pub fn document() -> Value {
     }
     let mut schemas: Map<String, Value> = Map::new();
     schemas.insert("command-request".to_owned(), schema::inline::<CommandRequest>());
-    schemas.insert("command-response".to_owned(), schema::inline::<CommandResponse>());
+    schemas.extend(answers::schemas());
     schemas.insert("error".to_owned(), error());
     for (name, schema) in bodies() {
         schemas.insert(name.to_owned(), schema);
@@ -31,6 +31,7 @@ pub fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
+        "webhooks": { "commit": { "post": delivery() } },
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -62,13 +63,25 @@ fn operation(route: &Route) -> Value {
         json!({ "description": description, "content": content })
     };
     let command = route.body == Some("command-request");
-    let answer = if command { json!({ "$ref": "#/components/schemas/command-response" }) } else { json!({}) };
+    let (status, answer) = answers::of(route);
+    let content = match answer {
+        Some(name) => json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } }),
+        None => json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } }),
+    };
     let mut responses = json!({
-        "200": { "description": "Done.", "content": { "application/json": { "schema": answer } } },
+        "STATUS": { "description": "Done.", "content": content },
         "400": failed("The request is wrong; the message says what would be right."),
         "429": failed("Too many requests; `Retry-After` says when to come back."),
         "503": failed("kefu is starting, or behind; try again."),
     });
+    if let Some(done) = responses.as_object_mut().and_then(|all| all.remove("STATUS")) {
+        // A WebSocket has another answer, which is no success of HTTP's.
+        if status == 302 {
+            responses["302"] = json!({ "description": "Go on there." });
+        } else if route.path != "/socket" {
+            responses[status.to_string()] = done;
+        }
+    }
     if command {
         responses["409"] = json!({ "description": "The command was refused; `refusal` says why.",
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/command-response" } } } });
@@ -104,6 +117,39 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
+/// What a receiver of webhooks is sent.
+fn delivery() -> Value {
+    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } });
+    let schema = json!({
+        "type": "object",
+        "required": ["delivery", "webhook"],
+        "properties": {
+            "delivery": { "type": "string", "description": "As in the header." },
+            "webhook": { "type": "string", "description": "The webhook's name." },
+            "seq": { "type": "integer", "description": "The commit's sequence in the log." },
+            "commit": { "type": "object", "description": "The commit, as in `schemas/commit-*.json`." },
+            "test": { "const": true, "description": "In the place of a commit, where somebody asked for a test." },
+        },
+    });
+    json!({
+        "summary": "One commit, in the order of the log, until it is taken",
+        "parameters": [
+            header("Kefu-Delivery", "Names the commit for this webhook: the same however often it is sent."),
+            header("Kefu-Webhook", "The webhook's name."),
+            header("Kefu-Attempt", "From 1."),
+            header("Kefu-Timestamp", "Seconds since 1970."),
+            header("Kefu-Signature", "`v1=` and the hexadecimal HMAC-SHA-256 of `<Kefu-Timestamp>.<body>` under the secret; \
+                for a day after a change of the secret another one, after a comma, under the old."),
+        ],
+        "requestBody": { "required": true, "content": { "application/json": { "schema": schema } } },
+        "responses": {
+            "2XX": { "description": "Taken: the next commit follows." },
+            "default": { "description": "Not taken: it is sent again, after a pause that grows to five minutes, or as long as \
+                `Retry-After` says." },
+        },
+    })
+}
+
 fn error() -> Value {
     json!({
         "type": "object",
@@ -121,7 +167,7 @@ fn error() -> Value {
 }
 
 /// Bodies that are not part of the contract's types.
-fn bodies() -> [(&'static str, Value); 4] {
+fn bodies() -> [(&'static str, Value); 8] {
     let texts = |names: &[&str], needed: &[&str]| {
         let properties: Map<String, Value> =
             names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
@@ -132,10 +178,21 @@ fn bodies() -> [(&'static str, Value); 4] {
         "description": "For these permissions only." });
     let sign_in = texts(&["tenant", "user", "password"], &["tenant", "user", "password"]);
     let password = texts(&["present", "password"], &["password"]);
+    let mut customer = texts(&["channel", "thread", "sender", "name"], &["channel", "thread"]);
+    customer["properties"]["expires_s"] = json!({ "type": "integer", "minimum": 1, "maximum": 86_400,
+        "description": "For how many seconds it is good; an hour, if absent." });
     [
         ("sign-in", sign_in),
+        ("set-up", texts(&["code", "user", "name", "password"], &["code", "user", "password"])),
         ("password", password),
         ("token", token),
+        ("customer-token", customer),
+        ("webhook", schema::inline::<WebhookSettings>()),
+        (
+            "replay",
+            json!({ "type": "object", "required": ["from"], "properties": { "from": {
+                "type": ["integer", "string"], "description": "A sequence in the log, or a time (RFC 3339)." } } }),
+        ),
         (
             "ask",
             json!({

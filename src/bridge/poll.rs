@@ -7,6 +7,7 @@ use super::{
     hub::{Feed, Happened, Start},
     socket,
 };
+use crate::access::Credential;
 use actix_web::web::{Json, Query};
 use kefu_events::bridge::{ClientFrame, Topic, View, default_topics};
 use serde::Deserialize;
@@ -42,6 +43,9 @@ pub(super) async fn events(caller: Caller, asked: Query<Asked>) -> Result<Json<V
         None => default_topics(),
     };
     let Caller { who, up } = caller;
+    if let Credential::Customer { .. } = who.credential {
+        return Err(Failure::forbidden("customers' pages come by the WebSocket"));
+    }
     let view = view.unwrap_or_default();
     let resume = ClientFrame::Resume { epoch, last_seq: after, last_commit: None, topics, view };
     let (reach, place) = socket::reach_of(&up, who, &resume)?;

@@ -1,7 +1,7 @@
 //! Every route of the HTTP interface, in one table: what is served, what OpenAPI says, and what the tests go through are made
 //! of it, so that none can be forgotten.
 
-use super::{api, poll, socket};
+use super::{api, oidc, poll, socket};
 use crate::access::Permission;
 use actix_web::{Resource, web};
 
@@ -66,6 +66,14 @@ pub const ROUTES: &[Route] = &[
         api::session::sign_in),
     route!(get "GET", "/session", Door::SignedIn, "Who one is, and what one may do", &[], None, api::session::who),
     route!(delete "DELETE", "/session", Door::SignedIn, "Sign out", &[], None, api::session::sign_out),
+    route!(post "POST", "/setup", Door::Open, "Make the first user of a tenant, with the code that `kefu serve` prints; signs in",
+        &[], Some("set-up"), api::session::set_up),
+    route!(get "GET", "/oidc", Door::Open, "Whether one can sign in at a provider (OpenID Connect), and where", &[], None,
+        oidc::offered),
+    route!(get "GET", "/oidc/login", Door::Open, "Sends the browser to the provider", &[], None, oidc::login),
+    route!(get "GET", "/oidc/callback", Door::Open, "Where the provider sends the browser back to: signs in",
+        &[("code", "the provider's code"), ("state", "of the attempt"), ("error", "why there is no code"),
+        ("error_description", "the same for people")], None, oidc::callback),
     route!(get "GET", "/users", Door::Has(Permission::ReadUser), "Users", &PAGE, None, api::users::list),
     route!(get "GET", "/users/{key}", Door::SignedIn, "One user; oneself without any permission", &[], None,
         api::users::one),
@@ -148,6 +156,23 @@ pub const ROUTES: &[Route] = &[
         None, api::settings::commits),
     route!(post "POST", "/settings/{key}/commands", Door::Command, "Set a document, or roll it back", &[],
         Some("command-request"), api::settings::command),
+    route!(post "POST", "/customers/tokens", Door::Has(Permission::AdmitCustomer),
+        "Make a token with which a customer's page attaches to one conversation by the WebSocket", &[],
+        Some("customer-token"), api::session::admit_customer),
+    route!(get "GET", "/webhooks", Door::Has(Permission::ManageWebhook), "Webhooks, and how far each has got", &[], None,
+        api::webhooks::list),
+    route!(get "GET", "/webhooks/{key}", Door::Has(Permission::ManageWebhook), "One webhook, and how far it has got", &[],
+        None, api::webhooks::one),
+    route!(put "PUT", "/webhooks/{key}", Door::Has(Permission::ManageWebhook),
+        "Add a webhook, or change one; a new one's secret is told once", &[], Some("webhook"), api::webhooks::put),
+    route!(delete "DELETE", "/webhooks/{key}", Door::Has(Permission::ManageWebhook), "Remove a webhook", &[], None,
+        api::webhooks::remove),
+    route!(post "POST", "/webhooks/{key}/replay", Door::Has(Permission::ManageWebhook),
+        "Send everything from a place in the log on", &[], Some("replay"), api::webhooks::replay),
+    route!(post "POST", "/webhooks/{key}/test", Door::Has(Permission::ManageWebhook),
+        "Send a delivery that says nothing, and tell what the receiver answers", &[], None, api::webhooks::test),
+    route!(post "POST", "/webhooks/{key}/secret", Door::Has(Permission::ManageWebhook),
+        "Make another secret, told once; the old one signs as well for a day", &[], None, api::webhooks::rotate),
     route!(post "POST", "/files", Door::Has(Permission::WriteFile), "Upload a file: its bytes are the body",
         &[("name", "the file's name, as the sender calls it")], None, api::files::upload),
     route!(get "GET", "/files/{object}", Door::Has(Permission::ReadFile), "The bytes of a file", &[], None,

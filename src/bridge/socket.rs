@@ -4,6 +4,7 @@ use super::{
     answer::Failure,
     caller::Caller,
     commands::{self, Wanted},
+    customers,
     hub::{Feed, Happened, Place, Reach, Start},
     live::Notice,
     measure::MEASURED,
@@ -11,11 +12,12 @@ use super::{
     upstream::Upstream,
 };
 use crate::access::{Permission, Principal};
+use crate::journal::Journal;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
 use futures::{StreamExt, stream::FuturesUnordered};
 use kefu_events::{
-    CommandResult, Refusal, Timestamp,
+    AggregateKind, CommandResult, Refusal, Timestamp,
     bridge::{ClientFrame, ServerFrame},
     query,
 };
@@ -194,10 +196,20 @@ impl Socket {
         let (tenant, user) = (reach.principal.tenant.clone(), reach.principal.user.clone());
         let notices = up.live.listen(&tenant);
         let (feed, start) = Feed::open(&up.hub, &up.journal, reach, place).await?;
+        let mut told_until = None;
         let (last, frame) = match start {
             Start::From(seq) => {
                 let (epoch, heartbeat_s) = (up.hub.position().epoch, HEARTBEAT.as_secs() as u32);
                 (seq, ServerFrame::Hello { epoch, seq, user: user.clone(), heartbeat_s })
+            }
+            // What a customer has is told commit by commit, from the first.
+            Start::Anew { seq, reason } if feed.reach().thread().is_some() => {
+                told_until = Some(seq);
+                let mut frame = snapshot(up, feed.reach(), seq, reason).await?;
+                if let ServerFrame::Reset { seq, .. } = &mut frame {
+                    *seq = 0;
+                }
+                (0, frame)
             }
             Start::Anew { seq, reason } => (seq, snapshot(up, feed.reach(), seq, reason).await?),
         };
@@ -206,8 +218,27 @@ impl Socket {
         let connection = presence::connection(&up.node, number);
         let (heard, up) = (Instant::now(), Arc::clone(up));
         let mut socket = Self { up, session, feed, notices, last, number, connection: None, heard, watched: None };
+        if let Some(seq) = told_until {
+            socket.tell_conversation(seq).await?;
+        }
         socket.is_there(connection).await?;
         Ok(socket)
+    }
+
+    /// A customer who begins anew is told the whole conversation up to here: there is nothing else to begin with.
+    async fn tell_conversation(&mut self, until: u64) -> Result<(), Failure> {
+        let reach = self.feed.reach();
+        let Some(key) = reach.thread() else { return Ok(()) };
+        let subject =
+            self.up.journal.subjects().events(&reach.principal.tenant, AggregateKind::Conversation.as_str(), key);
+        let commits = self.up.journal.history(&subject, 0).await?;
+        for commit in commits.into_iter().filter(|commit| commit.seq <= until) {
+            let Some(shown) = customers::projected(&commit.payload) else { continue };
+            let gone = |_| Failure::invalid("the connection ended");
+            self.session.text(commit_frame(commit.seq, self.last, &shown.to_string())).await.map_err(gone)?;
+            self.last = commit.seq;
+        }
+        Ok(())
     }
 
     /// Tells the user's agent that it is there, unless the agent knows.
@@ -256,7 +287,8 @@ impl Socket {
     async fn happened(&mut self, happened: Happened) -> Result<(), Ended> {
         match happened {
             Happened::Seen(seen) => {
-                self.session.text(commit_frame(seen.seq, self.last, seen.text())).await?;
+                let Some(commit) = self.feed.reach().shown(&seen) else { return Ok(()) };
+                self.session.text(commit_frame(seen.seq, self.last, &commit)).await?;
                 self.last = seen.seq;
                 Ok(())
             }
@@ -348,6 +380,17 @@ impl Socket {
             Ok(ClientFrame::Command { id, aggregate, key, expected_version, command }) => {
                 let wanted = Wanted { kind: aggregate, key, id: Some(id.clone()), expected_version, command };
                 return Ok(Some((id, wanted)));
+            }
+            Ok(ClientFrame::Say { id, text }) => {
+                let said = customers::say(&self.up, &self.feed.reach().principal, &id, &text).await;
+                let refusal = said.err().map(|failure| Refusal::new(failure.code, failure.message));
+                let result = CommandResult { id: id.clone(), ok: refusal.is_none(), version: None, seq: None, refusal };
+                self.session.text(to_text(&ServerFrame::Result { id, result, changed: Vec::new() })).await?;
+            }
+            Ok(ClientFrame::Typing { on, .. }) if self.feed.reach().thread().is_some() => {
+                let reach = self.feed.reach();
+                let own = reach.thread().unwrap_or_default().to_owned();
+                self.up.live.typing(&reach.principal.tenant, own, "customer".to_owned(), on);
             }
             Ok(ClientFrame::Typing { conversation, on }) => {
                 let Principal { tenant, user, .. } = &self.feed.reach().principal;

@@ -14,7 +14,7 @@ fn get(address: SocketAddr, host: &str, path: &str) -> String {
 }
 
 fn options(or_free: bool) -> BridgeOptions {
-    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free, metrics_token: None }
+    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free, metrics_token: None, tls: None }
 }
 
 #[tokio::test]

@@ -2,9 +2,12 @@
 
 use super::{
     answer::Failure,
+    customers::Customers,
     hub::{self, Hub},
     inbox::Inbox,
+    limit::Limits,
     live::Live,
+    oidc::OidcOptions,
 };
 use crate::{
     access::Access,
@@ -38,6 +41,8 @@ pub struct UpstreamOptions {
     pub access: Access,
     /// Names this node among the others; unique per running process.
     pub node: String,
+    /// A provider by which people sign in, if there is one.
+    pub oidc: Option<OidcOptions>,
 }
 
 /// The node behind the bridge.
@@ -48,6 +53,10 @@ pub(super) struct Upstream {
     pub hub: Hub,
     pub inbox: Inbox,
     pub live: Live,
+    pub customers: Customers,
+    pub oidc: Option<OidcOptions>,
+    /// How often customers may say something.
+    pub said: Limits,
     pub node: String,
     queries: Queries,
     runtime: Handle,
@@ -57,7 +66,7 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Begins to follow the log. Within a tokio runtime, which it goes on using.
     pub fn start(options: UpstreamOptions) -> Arc<Self> {
-        let UpstreamOptions { journal, store, queries, access, node } = options;
+        let UpstreamOptions { journal, store, queries, access, node, oidc } = options;
         let (hub, live) = (Hub::new(), Live::default());
         let tasks = vec![
             tokio::spawn(hub::run(hub.clone(), journal.clone())),
@@ -65,7 +74,22 @@ impl Upstream {
         ];
         let (inbox, runtime) = (Inbox::default(), Handle::current());
         let tasks = Mutex::new(tasks);
-        Arc::new(Self { journal, store, access, hub, inbox, live, node, queries, runtime, tasks })
+        let customers = Customers::default();
+        Arc::new(Self {
+            journal,
+            store,
+            access,
+            hub,
+            inbox,
+            live,
+            customers,
+            oidc,
+            said: Limits::default(),
+            node,
+            queries,
+            runtime,
+            tasks,
+        })
     }
 
     /// Ends what runs. When this returns, none of it holds the store any more: RocksDB must not be closed by a thread that is

@@ -175,6 +175,7 @@ async fn engine(checks: &mut Checks, session: &Session, config: &Config, client:
         }
     }
     node(checks, client).await;
+    webhooks(checks, client).await;
 }
 
 /// Whether all are there.
@@ -244,6 +245,18 @@ async fn node(checks: &mut Checks, client: &Client) {
         Err(error) => checks.wrong("projector", error.to_string(), "see the nats-server's log"),
     }
     search(&status["search"], checks);
+}
+
+async fn webhooks(checks: &mut Checks, client: &Client) {
+    match super::webhook::failing(client).await {
+        Ok((all, failing)) if failing.is_empty() => checks.ok("webhooks", format!("{all}, none failing for long")),
+        Ok((_, failing)) => {
+            let advice =
+                "mend the receiver, then `kefu webhook test NAME`; nothing is left out, what waits is sent then";
+            checks.warn("webhooks", failing.join("; "), advice);
+        }
+        Err(error) => checks.warn("webhooks", error.message, "`kefu serve` of this version makes what is missing"),
+    }
 }
 
 /// Whether questions can be answered as well as they could be.

@@ -35,6 +35,7 @@ mod schema;
 mod search;
 mod send;
 mod serve;
+mod serving;
 mod settings;
 mod show;
 mod simulate;
@@ -42,6 +43,7 @@ mod tenant;
 mod user;
 mod values;
 mod version;
+mod webhook;
 mod why;
 
 pub use error::{CliError, EXIT_CODES, Exit};
@@ -152,6 +154,8 @@ enum Command {
     Channel(channel::Channel),
     #[command(subcommand)]
     Analyst(analyst::Analyst),
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     #[command(subcommand)]
     Rejected(rejected::Rejected),
     Doctor(doctor::Doctor),
@@ -264,6 +268,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Channel(args) => args.run(session).await?,
         Command::Analyst(args) => args.run(session).await?,
         Command::Rejected(args) => args.run(session).await?,
+        Command::Webhook(args) => args.run(session).await?,
         Command::Simulate(args) => args.run_from_log(session).await?,
         Command::Doctor(args) => return args.run(session).await,
         Command::Nats(args) => args.run(session)?,

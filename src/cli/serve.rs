@@ -10,13 +10,14 @@ use super::{
     error::{CliError, Exit},
     output::{Style, note},
     probe::{describe, metrics_token, probe},
+    serving,
     settings::set,
 };
 use crate::{
     access::Access,
     answering::NO_MODEL,
     bridge::{Bridge, BridgeOptions, Probe, UpstreamOptions},
-    config::{Config, Flag, keys, units::without_password},
+    config::{Config, Flag, Listen, keys, units::without_password},
     engine::{Engine, EngineOptions},
     faq::llm::LlmSettings,
     journal::{
@@ -77,6 +78,8 @@ pub struct Serve {
     /// Address and port of HTTP [env: KEFU_LISTEN] [default: 127.0.0.1:7070, else a free port]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
+    #[command(flatten)]
+    tls: serving::TlsArgs,
     /// The nats-server program [env: KEFU_NATS_SERVER] [default: in PATH, or in .tools/bin]
     #[arg(long, value_name = "PATH")]
     nats_server: Option<String>,
@@ -142,6 +145,7 @@ impl Serve {
         ] {
             flags.extend(value.clone().map(|value| Flag { key, flag, value }));
         }
+        flags.extend(self.tls.flags());
         if self.no_demo {
             flags.push(Flag { key: keys::DEMO, flag: "--no-demo", value: "false".to_owned() });
         }
@@ -149,13 +153,15 @@ impl Serve {
     }
 
     pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
-        self.run_with(session, async |_, _| std::future::pending().await).await
+        self.run_with(session, true, async |_, _| std::future::pending().await).await
     }
 
-    /// The same, with something beside it: it gets a client, and the address of HTTP. When it fails, all ends.
+    /// The same, with something beside it: it gets a client, and the address of HTTP. When it fails, all ends. `first_users`: it is
+    /// said how tenants without users get one.
     pub(super) async fn run_with(
         self,
         session: &mut Session,
+        first_users: bool,
         beside: impl AsyncFnOnce(Arc<Client>, String) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         let config = session.config()?;
@@ -168,6 +174,9 @@ impl Serve {
             }
         };
         engine.announce(session, &config)?;
+        if first_users {
+            serving::first_users(session, &engine.access, &engine.tenants(), &engine.bridge.url())?;
+        }
         let client = Client { journal: engine.journal.clone(), run: None, config: config.clone() };
         let ended = tokio::select! {
             error = engine.fails() => Err(error),
@@ -217,6 +226,7 @@ struct Running {
     journal: NatsJournal,
     run: RunFile,
     bridge: Bridge,
+    access: Access,
     engine: Shared,
     progress: watch::Receiver<Progress>,
     queries: JoinHandle<()>,
@@ -235,6 +245,8 @@ impl Running {
     /// Starts everything and returns when it is ready.
     async fn start(config: &Config) -> Result<Self, CliError> {
         let metrics_token = config.metrics_token.as_deref().map(metrics_token).transpose()?;
+        // Before anything is started that would have to be stopped.
+        let (tls, oidc) = (serving::tls(config)?, serving::oidc(config)?);
         let (bus, connect) = start_bus(config).await?;
         // Of a kefu that was killed: whoever reads it now would be led astray.
         RunFile::remove(&config.data)?;
@@ -245,8 +257,9 @@ impl Running {
         let engine = Shared::default();
         let (streams, watching) = watch_streams(journal.clone());
         let probe = probe(journal.connection_events(), &engine, streams, config.data.clone());
-        let options = BridgeOptions { address: config.listen.address, or_free: config.listen.or_free, metrics_token };
-        let bridge = Bridge::start(options, probe.clone()).map_err(|error| listen_error(config, &error))?;
+        let Listen { address, or_free } = config.listen;
+        let options = BridgeOptions { address, or_free, metrics_token, tls };
+        let bridge = Bridge::start(options, probe.clone()).map_err(|error| serving::listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
         let started = start_engine(config, &journal).await?;
@@ -263,14 +276,15 @@ impl Running {
             journal: journal.clone(),
             store,
             queries: queries.clone(),
-            access,
+            access: access.clone(),
             node: node_name,
+            oidc,
         });
         let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
         let queries = tokio::spawn(answering.await?);
 
         until_ready(&probe, progress.clone()).await?;
-        let running = Self { bus, journal, run, bridge, engine, progress, queries, watching };
+        let running = Self { bus, journal, run, bridge, access, engine, progress, queries, watching };
         if fresh && config.demo {
             running.make_demo(config).await?;
         }
@@ -323,6 +337,12 @@ impl Running {
         );
         session.out.line(text)?;
         session.out.flush()
+    }
+
+    /// All tenants.
+    fn tenants(&self) -> Vec<String> {
+        let settings = lock(&self.engine).as_ref().map(|engine| engine.store().settings().clone());
+        settings.iter().flat_map(|settings| settings.tenants().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
     /// Returns when it cannot go on.
@@ -442,12 +462,6 @@ fn stream_options(config: &Config) -> StreamOptions {
     }
 }
 
-fn listen_error(config: &Config, error: &std::io::Error) -> CliError {
-    let address = config.listen.address;
-    CliError::failure(format!("HTTP cannot listen on {address}: {error}"))
-        .hint("choose another address with --listen; without it, a free port will do")
-}
-
 async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, CliError> {
     let (subjects, partitions) = (journal.subjects().clone(), journal.partitions());
     let mut options = EngineOptions::new(journal.clone(), subjects, partitions, config.data.join("store"));
@@ -456,6 +470,7 @@ async fn start_engine(config: &Config, journal: &NatsJournal) -> Result<Engine, 
     options.limits.idle_ms = i64::try_from(config.limits.idle.as_millis()).unwrap_or(i64::MAX);
     // As if this node had to own all of them, which it does when it is the last one.
     options.limits.max_active = (config.limits.max_active / usize::from(partitions.max(1))).max(1);
+    options.private_webhooks = config.private_webhooks;
     options.archive_dir = Some(config.data.join("archive"));
     match config.model.as_deref().filter(|model| model.ends_with(".toml")) {
         Some(file) => {

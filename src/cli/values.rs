@@ -1,16 +1,12 @@
 //! What people type: conversations, contacts, moments, actors.
 
 use super::error::CliError;
-use crate::{
-    config::units,
-    journal::{Journal, NatsJournal},
-};
+use crate::{config::units, journal::NatsJournal, runtime::places::first_not_before};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use kefu_events::{
     Actor, ActorKind, Timestamp,
     key::{contact_key, conversation_key, is_token},
 };
-use serde::Deserialize;
 use std::str::FromStr;
 
 /// A conversation: its key, or `channel:thread`.
@@ -121,23 +117,12 @@ impl FromStr for Place {
 
 impl Place {
     /// The sequence of the first commit that is not before this place.
-    ///
-    /// Commits are stored in the order of their times, but for the milliseconds by which nodes' clocks differ.
     pub async fn first_seq(self, journal: &NatsJournal) -> Result<u64, CliError> {
         let time = match self {
             Self::Seq(seq) => return Ok(seq),
             Self::Time(time) => time,
         };
-        let end = journal.position().await?;
-        let (mut low, mut high) = (end.first, end.last + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match time_of(journal, middle, high).await? {
-                Some((_, at)) if at < time => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
+        Ok(first_not_before(journal, time).await?)
     }
 
     /// The sequence of the last commit that is not after this place.
@@ -150,21 +135,6 @@ impl Place {
             }
         }
     }
-}
-
-/// The time of the first stored commit from `seq` on, below `end`.
-async fn time_of(journal: &NatsJournal, seq: u64, end: u64) -> Result<Option<(u64, Timestamp)>, CliError> {
-    #[derive(Deserialize)]
-    struct At {
-        at: Timestamp,
-    }
-    // A log has gaps only where somebody deleted messages by hand.
-    for seq in seq..end {
-        if let Some(commit) = journal.read(seq).await? {
-            return Ok(Some((seq, serde_json::from_slice::<At>(&commit.payload)?.at)));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigErr
     // Paths in the file are meant from where the file is, not from where kefu is started.
     let base = path.parent().unwrap_or(Path::new(""));
     for (key, value) in &mut values {
-        if [keys::DATA, keys::NATS_SERVER, keys::NATS_CREDENTIALS].contains(key) {
+        if [keys::DATA, keys::NATS_SERVER, keys::NATS_CREDENTIALS, keys::TLS_CERTIFICATE, keys::TLS_KEY].contains(key) {
             *value = base.join(&*value).to_string_lossy().into_owned();
         }
     }

@@ -4,6 +4,22 @@
 pub const DATA: &str = "data";
 /// Where HTTP listens.
 pub const LISTEN: &str = "listen";
+/// The certificate of HTTPS.
+pub const TLS_CERTIFICATE: &str = "tls.certificate";
+/// Its key.
+pub const TLS_KEY: &str = "tls.key";
+/// The provider by which people sign in.
+pub const OIDC_ISSUER: &str = "oidc.issuer";
+/// kefu's id there.
+pub const OIDC_CLIENT_ID: &str = "oidc.client_id";
+/// kefu's secret there.
+pub const OIDC_CLIENT_SECRET: &str = "oidc.client_secret";
+/// Where it sends browsers back to.
+pub const OIDC_REDIRECT_URL: &str = "oidc.redirect_url";
+/// Whose users these are.
+pub const OIDC_TENANT: &str = "oidc.tenant";
+/// Which of them somebody is.
+pub const OIDC_USER_CLAIM: &str = "oidc.user_claim";
 /// The tenant that client commands mean.
 pub const TENANT: &str = "tenant";
 /// Start of all subjects.
@@ -42,6 +58,8 @@ pub const LLM: &str = "answers.llm";
 pub const MODELS: &str = "answers.models";
 /// Where the token for metrics is.
 pub const METRICS_TOKEN_FILE: &str = "metrics.token_file";
+/// Whether webhooks may send to private addresses.
+pub const WEBHOOKS_PRIVATE: &str = "webhooks.private_addresses";
 /// Which lines are logged.
 pub const LOG_LEVEL: &str = "log.level";
 /// How they look.
@@ -73,6 +91,19 @@ const fn key(name: &'static str, env: &'static str, default: Option<&'static str
 pub const KEYS: &[Key] = &[
     key(DATA, "KEFU_DATA", None, "directory of everything that kefu keeps"),
     key(LISTEN, "KEFU_LISTEN", Some("127.0.0.1:7070"), "address and port of HTTP (health, metrics)"),
+    key(TLS_CERTIFICATE, "KEFU_TLS_CERTIFICATE", None, "PEM file of the certificate with which HTTPS is served"),
+    key(TLS_KEY, "KEFU_TLS_KEY", None, "PEM file of its private key"),
+    key(OIDC_ISSUER, "KEFU_OIDC_ISSUER", None, "OpenID Connect provider at which people sign in"),
+    key(OIDC_CLIENT_ID, "KEFU_OIDC_CLIENT_ID", None, "kefu's client id there"),
+    Key { secret: true, ..key(OIDC_CLIENT_SECRET, "KEFU_OIDC_CLIENT_SECRET", None, "kefu's client secret there") },
+    key(OIDC_REDIRECT_URL, "KEFU_OIDC_REDIRECT_URL", None, "https://<kefu>/api/v1/oidc/callback, as registered there"),
+    key(OIDC_TENANT, "KEFU_OIDC_TENANT", None, "tenant whose users sign in there (that of client commands)"),
+    key(
+        OIDC_USER_CLAIM,
+        "KEFU_OIDC_USER_CLAIM",
+        Some("preferred_username"),
+        "what of the provider's word is the user's id: preferred_username or sub",
+    ),
     key(TENANT, "KEFU_TENANT", Some("demo"), "tenant that client commands mean unless they name one"),
     key(PREFIX, "KEFU_PREFIX", Some("kefu"), "start of the names of all subjects and streams"),
     key(DEMO, "KEFU_DEMO", Some("true"), "whether a fresh data directory gets the tenant demo"),
@@ -102,6 +133,12 @@ pub const KEYS: &[Key] = &[
         "KEFU_METRICS_TOKEN_FILE",
         None,
         "file with the token that whoever reads /metrics must send; none: only this machine may read them",
+    ),
+    key(
+        WEBHOOKS_PRIVATE,
+        "KEFU_WEBHOOKS_PRIVATE",
+        Some("false"),
+        "whether webhooks may send to addresses of private networks, this machine's among them",
     ),
     key(LOG_LEVEL, "KEFU_LOG", None, "which lines are logged: error, warn, info, debug, trace, or a tracing filter"),
     key(LOG_FORMAT, "KEFU_LOG_FORMAT", Some("human"), "how they look: human or json"),

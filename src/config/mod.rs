@@ -87,6 +87,23 @@ pub struct LimitsConfig {
     pub max_pending: usize,
 }
 
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OidcConfig {
+    /// Its address; `None`: there is none.
+    pub issuer: Option<String>,
+    /// kefu's id there.
+    pub client_id: Option<String>,
+    /// kefu's secret there.
+    pub client_secret: Option<String>,
+    /// Where it sends browsers back to.
+    pub redirect_url: Option<String>,
+    /// Whose users these are; `None`: of the tenant that client commands mean.
+    pub tenant: Option<String>,
+    /// `preferred_username` or `sub`.
+    pub user_claim: String,
+}
+
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -94,6 +111,12 @@ pub struct Config {
     pub data: PathBuf,
     /// HTTP.
     pub listen: Listen,
+    /// PEM file of the certificate with which HTTPS is served.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key: Option<PathBuf>,
+    /// The provider at which people sign in.
+    pub oidc: OidcConfig,
     /// The tenant that client commands mean unless they name one.
     pub tenant: String,
     /// Start of all subjects' and streams' names.
@@ -120,6 +143,8 @@ pub struct Config {
     pub metrics_token: Option<PathBuf>,
     /// Where models are.
     pub models: PathBuf,
+    /// Whether webhooks may send to private addresses.
+    pub private_webhooks: bool,
     /// Whether a fresh data directory gets the tenant `demo`.
     pub demo: bool,
 }
@@ -140,6 +165,16 @@ impl Config {
             listen: Listen {
                 address: layers.parse(keys::LISTEN, units::address)?.unwrap_or(units::DEFAULT_ADDRESS),
                 or_free: layers.origin(keys::LISTEN) == Origin::Default,
+            },
+            tls_certificate: path(keys::TLS_CERTIFICATE),
+            tls_key: path(keys::TLS_KEY),
+            oidc: OidcConfig {
+                issuer: text(keys::OIDC_ISSUER),
+                client_id: text(keys::OIDC_CLIENT_ID),
+                client_secret: text(keys::OIDC_CLIENT_SECRET),
+                redirect_url: text(keys::OIDC_REDIRECT_URL),
+                tenant: layers.parse(keys::OIDC_TENANT, units::token)?,
+                user_claim: text(keys::OIDC_USER_CLAIM).unwrap_or_default(),
             },
             tenant: layers.parse(keys::TENANT, units::token)?.unwrap_or_default(),
             subjects: layers.parse(keys::PREFIX, units::subjects)?.unwrap_or_default(),
@@ -169,6 +204,7 @@ impl Config {
             models: path(keys::MODELS)
                 .or_else(|| dirs::cache_dir().map(|cache| cache.join("kefu").join("models")))
                 .unwrap_or_else(|| PathBuf::from("models")),
+            private_webhooks: layers.parse(keys::WEBHOOKS_PRIVATE, units::flag)?.unwrap_or(false),
             demo: layers.parse(keys::DEMO, units::flag)?.unwrap_or(true),
         })
     }

@@ -240,6 +240,16 @@ pub struct Lease {
     pub(crate) revision: u64,
 }
 
+/// A small document of the engine's own, kept beside the log and not in it: it is replaced, and what it said before is gone.
+/// For what must not be kept for ever (secrets), or is written too often to be history (how far something has got).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What it says.
+    pub value: Bytes,
+    /// Counts the writes of all notes; names this very version.
+    pub revision: u64,
+}
+
 /// The bus. Cheap to clone; all methods may be called concurrently.
 pub trait Journal: Clone + Send + Sync + Unpin + 'static {
     /// Where the log stands now, from the leader.
@@ -301,4 +311,21 @@ pub trait Journal: Clone + Send + Sync + Unpin + 'static {
 
     /// How long a lease lives without renewal.
     fn lease_ttl(&self) -> Duration;
+
+    /// The note `name` (tokens joined by dots), from the leader; `None`: there is none.
+    fn note(&self, name: &str) -> impl Future<Output = Result<Option<Note>, JournalError>> + Send;
+
+    /// Writes a note if its revision is `expected` (0: there is none) and gives the new revision. `None`: it is another.
+    fn put_note(
+        &self,
+        name: &str,
+        expected: u64,
+        value: Bytes,
+    ) -> impl Future<Output = Result<Option<u64>, JournalError>> + Send;
+
+    /// Removes a note if its revision is `expected`. `false`: it is another.
+    fn remove_note(&self, name: &str, expected: u64) -> impl Future<Output = Result<bool, JournalError>> + Send;
+
+    /// All notes whose names begin with `start` (tokens) and another token.
+    fn notes(&self, start: &str) -> impl Future<Output = Result<BTreeMap<String, Note>, JournalError>> + Send;
 }

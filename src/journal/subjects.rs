@@ -48,6 +48,11 @@ pub fn is_lease_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
+/// Whether `name` can name a note: one to eight tokens, joined by dots.
+pub fn is_note_name(name: &str) -> bool {
+    (1..=8).contains(&name.split('.').count()) && name.split('.').all(is_token)
+}
+
 /// The id itself if it is a token, else the first 32 hex digits of its SHA-256.
 pub fn id_token(id: &str) -> String {
     if is_token(id) {
@@ -177,6 +182,11 @@ impl Subjects {
     /// `KEFU_OWNERS`, a key-value bucket.
     pub fn owners_bucket(&self) -> String {
         self.stream("OWNERS")
+    }
+
+    /// `KEFU_NOTES`, a key-value bucket.
+    pub fn notes_bucket(&self) -> String {
+        self.stream("NOTES")
     }
 
     /// Where a channel adapter publishes: `kefu.in.<tenant>.<channel>.<key>`.

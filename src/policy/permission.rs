@@ -57,6 +57,8 @@ permissions! {
     ReadFile = "file.read": "Read files that customers and agents sent.",
     WriteFile = "file.write": "Upload files.",
     ManageWebhook = "webhook.manage": "Add, inspect, replay and remove webhooks.",
+    AdmitCustomer = "customer.admit": "Make tokens with which customers' own pages attach to their conversation.",
+    GiveAnswer = "answer.give": "Answer customers' questions as a bot: give or decline an answer, offer choices, ask for a person.",
     ReadReport = "report.read": "Read reports.",
 }
 

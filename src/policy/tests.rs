@@ -82,6 +82,8 @@ const TABLE: &[(Permission, &str)] = &[
     (P::ReadFile, "asm"),
     (P::WriteFile, "asm"),
     (P::ManageWebhook, "m"),
+    (P::AdmitCustomer, "m"),
+    (P::GiveAnswer, "m"),
     (P::ReadReport, "smx"),
 ];
 

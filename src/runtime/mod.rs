@@ -7,6 +7,7 @@
 //! - `asking`: how parts that may not know the bus have commands sent over it;
 //! - [`leaders`]: which tenants a node leads in something that one node does for all;
 //! - [`follow`]: the log for those who follow it beside the projector;
+//! - [`places`]: where in the log a time is;
 //! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!
 //! actix is named in [`owner`] and [`node`] only, and is no part of their interfaces to the rest of kefu: it is in maintenance
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod node;
 pub mod outgoing;
 pub mod owner;
+pub mod places;
 pub mod projector;
 pub mod queries;
 mod timers;

@@ -5,6 +5,7 @@ use kefu_events::{
     key::{RESERVED_CHANNELS, is_token},
     routing::ROUTING_DOCUMENT,
     settings::{CHANNEL_DOCUMENT_PREFIX, REPORTING_DOCUMENT, SCHEDULING_DOCUMENT, TENANT_DOCUMENT},
+    webhook::WEBHOOKS_DOCUMENT,
 };
 
 /// What [`is_tenant_name`] asks, for people.
@@ -26,6 +27,8 @@ pub enum Document<'a> {
     Access,
     /// What figures are measured by.
     Reporting,
+    /// Who is told over HTTP what happens.
+    Webhooks,
 }
 
 impl<'a> Document<'a> {
@@ -45,6 +48,9 @@ impl<'a> Document<'a> {
         }
         if name == REPORTING_DOCUMENT {
             return Some(Self::Reporting);
+        }
+        if name == WEBHOOKS_DOCUMENT {
+            return Some(Self::Webhooks);
         }
         let channel = name.strip_prefix(CHANNEL_DOCUMENT_PREFIX)?;
         (is_token(channel) && !RESERVED_CHANNELS.contains(&channel)).then_some(Self::Channel(channel))

@@ -7,6 +7,7 @@
 //! - [`effective`]: documents laid over one another, into the [`TenantConfig`](crate::aggregate::TenantConfig) that
 //!   decisions get.
 //! - [`demo`]: what the demo tenant says;
+//! - `webhooks`: what the document of that name may say;
 //! - `schema`: what documents may say, for editors and other programs.
 //!
 //! This folder may not know who reads the configuration, how it reaches them, or where documents are stored.
@@ -18,6 +19,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod webhooks;
 
 pub use demo::demo_settings;
 pub use document::{Document, is_tenant_name};

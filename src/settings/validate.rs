@@ -49,7 +49,7 @@ const MONTH_S: u32 = 30 * DAY_S;
 pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
     let Some(document) = Document::named(name) else {
         let message = format!(
-            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\", \"routing\", \"access\" and \"reporting\""
+            "there is no document {name:?}: there are \"tenant\", \"channel-<channel>\", \"scheduling\", \"routing\", \"access\", \"reporting\" and \"webhooks\""
         );
         return Err(Refusal::new("unknown_document", message));
     };
@@ -69,6 +69,7 @@ pub fn validate(name: &str, value: &Value) -> Result<(), Refusal> {
         Document::Routing => routing_rules(value),
         Document::Access => access(value),
         Document::Reporting => reporting(value),
+        Document::Webhooks => super::webhooks::check(&deserialize(value)?).map_err(|(path, what)| invalid(&path, what)),
     }
 }
 

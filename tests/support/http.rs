@@ -19,6 +19,17 @@ pub struct Request {
     pub head: String,
     /// The body; null if it is no JSON.
     pub body: serde_json::Value,
+    /// The body as it came.
+    pub text: String,
+}
+
+impl Request {
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let of = |line: &'_ str| line.split_once(':').filter(|(header, _)| header.eq_ignore_ascii_case(name)).is_some();
+        let line = self.head.lines().find(|line| of(line))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    }
 }
 
 /// What the server does about it.
@@ -32,6 +43,8 @@ pub enum Reply {
     Broken(Vec<String>),
     /// The same, but after the pieces nothing more happens.
     Hangs(Vec<String>),
+    /// The connection is closed without a word.
+    Closed,
     /// Nothing, ever.
     Silence,
 }
@@ -46,7 +59,12 @@ pub struct Server {
 impl Server {
     /// Starts it. `reply` is asked with the number of the request, from 0, and the request.
     pub async fn start(reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(0, reply).await
+    }
+
+    /// The same on this port.
+    pub async fn start_on(port: u16, reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (reply, seen) = (Arc::new(reply), Arc::clone(&requests));
@@ -93,7 +111,8 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
             return None;
         }
     }
-    Some(Request { head, body: serde_json::from_slice(&bytes[head_end..]).unwrap_or_default() })
+    let text = String::from_utf8_lossy(&bytes[head_end..]).into_owned();
+    Some(Request { head, body: serde_json::from_str(&text).unwrap_or_default(), text })
 }
 
 async fn write(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
@@ -106,6 +125,7 @@ async fn write(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
         Reply::Pieces(pieces) => (pieces, true, false),
         Reply::Broken(pieces) => (pieces, false, false),
         Reply::Hangs(pieces) => (pieces, false, true),
+        Reply::Closed => return Ok(()),
         Reply::Silence => return std::future::pending().await,
     };
     stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n").await?;

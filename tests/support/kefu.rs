@@ -50,9 +50,27 @@ impl Kefu {
         kefu
     }
 
+    /// The same, waited for by what it announces alone: whoever serves HTTPS is not asked here.
+    pub async fn start_announced(environment: &[(&str, &str)]) -> Self {
+        let mut kefu = Self::new(None, environment);
+        kefu.spawn();
+        let began = Instant::now();
+        while !kefu.is_announced() {
+            let ended = kefu.ended();
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "kefu is not ready:\n{}", kefu.last_words());
+            pause().await;
+        }
+        kefu
+    }
+
     /// One that uses a nats-server which runs already. It is not waited for.
     pub fn spawn_on(external: &External) -> Self {
-        let mut kefu = Self::new(Some(external.clone()), &[]);
+        Self::spawn_on_with(external, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn spawn_on_with(external: &External, environment: &[(&str, &str)]) -> Self {
+        let mut kefu = Self::new(Some(external.clone()), environment);
         kefu.spawn();
         kefu
     }
@@ -80,10 +98,7 @@ impl Kefu {
 
     /// A command line of kefu that finds this one, and nothing else of this machine's configuration.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kefu"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KEFU_") && name != "KEFU_NATS_SERVER") {
-            command.env_remove(name);
-        }
+        let mut command = Self::bare_command();
         command.env("XDG_CONFIG_HOME", self.data().join("no-config")).env("KEFU_DATA", self.data());
         // A model takes a second and 200 MB that only the tests of answers need.
         command.env("KEFU_MODEL", "none");
@@ -96,6 +111,16 @@ impl Kefu {
             }
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// A command line of kefu that finds none.
+    pub fn bare_command() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kefu"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KEFU_") && name != "KEFU_NATS_SERVER") {
+            command.env_remove(name);
+        }
+        command.env("XDG_CONFIG_HOME", "/nowhere/at/all");
         command
     }
 
@@ -164,6 +189,11 @@ impl Kefu {
     /// Where its HTTP is.
     pub fn http_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
+    }
+
+    /// The port of its HTTP.
+    pub fn http_port(&self) -> u16 {
+        self.http
     }
 
     /// Where its WebSocket is.

@@ -8,6 +8,7 @@ pub mod adapter;
 pub mod kefu;
 pub mod load;
 pub mod log;
+pub mod socket;
 
 use std::{
     future::Future,

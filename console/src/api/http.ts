@@ -81,8 +81,12 @@ export const post = <T>(path: string, body: unknown) =>
   send('POST', address(path), JSON.stringify(body), json) as Promise<T>;
 export const remove = <T>(path: string) => send('DELETE', address(path)) as Promise<T>;
 
+export const setUp = (code: string, user: string, name: string, password: string) =>
+  post<Me>('setup', { code, user, name, password });
 export const signIn = (tenant: string, user: string, password: string) =>
   post<Me>('session', { tenant, user, password });
+/** Where one can sign in at a provider, if the server names one. */
+export const provider = () => get<{ issuer: string | null; login: string | null }>('oidc');
 export const me = () => get<Me>('session');
 export const signOut = () => remove<null>('session');
 

@@ -1,7 +1,7 @@
 // Signing in.
 
-import { useState } from 'preact/hooks';
-import { ApiError } from '../api/http';
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError, provider } from '../api/http';
 import { t } from '../i18n';
 import { language, remembered } from '../state/prefs';
 import { signIn } from '../state/session';
@@ -17,6 +17,13 @@ function reason(error: unknown): string {
 export function SignIn() {
   const [failed, setFailed] = useState('');
   const [busy, setBusy] = useState(false);
+  const [login, setLogin] = useState<string | null>(null);
+  useEffect(() => {
+    provider().then(
+      (found) => setLogin(found.login),
+      () => {},
+    );
+  }, []);
 
   async function submit(event: SubmitEvent) {
     event.preventDefault();
@@ -63,6 +70,11 @@ export function SignIn() {
         <button type="submit" class="primary" disabled={busy}>
           {busy ? t('signIn.busy') : t('signIn.do')}
         </button>
+        {login && (
+          <a class="link" href={login}>
+            {t('signIn.provider')}
+          </a>
+        )}
         <button
           type="button"
           class="link"

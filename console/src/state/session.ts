@@ -18,6 +18,11 @@ export function myKey(): string {
 }
 
 export async function findSession(): Promise<void> {
+  // The provider has just led back here, with a session.
+  if (location.hash === '#/signed-in') {
+    remember('signed_in', 'yes');
+    location.hash = '';
+  }
   // Asking without a session is an error in the browser's log, so it is asked only where there should be one.
   if (remembered('signed_in') === null) {
     me.value = null;
@@ -35,6 +40,15 @@ export async function signIn(tenant: string, user: string, password: string): Pr
   me.value = await http.signIn(tenant, user, password);
   remember('signed_in', 'yes');
   remember('tenant', tenant);
+  remember('user', user);
+}
+
+/** Makes the first user, with the code that the server has printed, and signs in as that. */
+export async function setUp(code: string, user: string, name: string, password: string): Promise<void> {
+  const made = await http.setUp(code, user, name, password);
+  me.value = made;
+  remember('signed_in', 'yes');
+  remember('tenant', made.tenant);
   remember('user', user);
 }
 

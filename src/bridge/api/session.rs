@@ -5,7 +5,7 @@ use crate::{
     bridge::{
         answer::Failure,
         caller::{COOKIE, Caller, Stranger},
-        presence,
+        customers, presence,
         upstream::Upstream,
     },
 };
@@ -40,6 +40,30 @@ pub(in crate::bridge) async fn sign_in(
     Ok(HttpResponse::Ok().cookie(cookie).json(me))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::bridge) struct SetUp {
+    code: String,
+    user: String,
+    name: Option<String>,
+    password: String,
+}
+
+/// The first user of a tenant, with the code that `kefu serve` has printed; signed in as that.
+pub(in crate::bridge) async fn set_up(
+    stranger: Stranger,
+    request: HttpRequest,
+    asked: Json<SetUp>,
+) -> Result<HttpResponse, Failure> {
+    let Stranger { up, address } = stranger;
+    let SetUp { code, user, name, password } = asked.into_inner();
+    let name = name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| user.clone());
+    let signed_in = up.access.set_up(&code, &user, &name, &password, &address).await?;
+    let me = me(&up, &signed_in.principal).await?;
+    let cookie = cookie(&request, signed_in.secret, Some(signed_in.expires_at));
+    Ok(HttpResponse::Created().cookie(cookie).json(me))
+}
+
 pub(in crate::bridge) async fn sign_out(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Failure> {
     caller.up.access.sign_out(&caller.who).await?;
     let mut cookie = cookie(&request, String::new(), None);
@@ -68,7 +92,19 @@ async fn me(up: &Arc<Upstream>, who: &Principal) -> Result<Value, Failure> {
     }))
 }
 
-fn cookie(request: &HttpRequest, secret: String, expires_at: Option<Timestamp>) -> Cookie<'static> {
+pub(in crate::bridge) async fn admit_customer(
+    caller: Caller,
+    asked: Json<customers::Wanted>,
+) -> Result<HttpResponse, Failure> {
+    let made = customers::issue(&caller.up, &caller.who, asked.into_inner()).await?;
+    Ok(HttpResponse::Created().json(made))
+}
+
+pub(in crate::bridge) fn cookie(
+    request: &HttpRequest,
+    secret: String,
+    expires_at: Option<Timestamp>,
+) -> Cookie<'static> {
     let mut cookie = Cookie::build(COOKIE, secret)
         .http_only(true)
         .same_site(SameSite::Strict)

@@ -2,12 +2,13 @@
 
 use super::Seen;
 use crate::access::{Access, Credential, Permission, Principal, Resource};
+use crate::bridge::customers;
 use kefu_events::{
     AggregateKind,
     bridge::{Topic, View},
     key::conversation_key,
 };
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// By what a commit finds its audience.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,7 +41,7 @@ impl Reach {
     /// Of a tenant with these queues.
     pub fn new(access: Access, principal: Principal, topics: BTreeSet<Topic>, view: View, queues: &[String]) -> Self {
         let thread = match &principal.credential {
-            Credential::Customer { channel, thread } => Some(conversation_key(channel, thread)),
+            Credential::Customer { channel, thread, .. } => Some(conversation_key(channel, thread)),
             Credential::Session(_) | Credential::Token(_) => None,
         };
         let reads = |queues: &[String]| {
@@ -57,6 +58,19 @@ impl Reach {
             }
         };
         Self { access, principal, topics, view, thread, everything, queues }
+    }
+
+    /// The only conversation of a customer, by its key.
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+
+    /// A commit that this client [sees](Self::sees), as it may see it; `None`: nothing of it.
+    pub fn shown<'a>(&self, seen: &'a Seen) -> Option<Cow<'a, str>> {
+        match self.thread {
+            None => Some(Cow::Borrowed(seen.text())),
+            Some(_) => customers::projected(&seen.payload).map(|shown| Cow::Owned(shown.to_string())),
+        }
     }
 
     /// Whether somebody else by the same name may see other things by now.

@@ -98,7 +98,7 @@ impl Demo {
         if !(0.0..=600.0).contains(&customers) {
             return Err(CliError::usage(format!("--customers is 0 to 600 a minute, not {customers}")));
         }
-        self.serve.run_with(session, async move |client, http| run(client, http, customers).await).await
+        self.serve.run_with(session, false, async move |client, http| run(client, http, customers).await).await
     }
 }
 

@@ -6,6 +6,7 @@
 use super::{
     faults::{AckFault, AppendFault},
     leases::Leases,
+    notes::Notes,
     queue::{self, Next, WorkQueue},
     stored::{Kept, Log, Window},
 };
@@ -128,6 +129,7 @@ pub struct MemoryCore {
     pub(super) windows: [Window; 4],
     pub(super) late: Vec<Late>,
     leases: Leases,
+    pub(super) notes: Notes,
     generation: u64,
     /// Counts how often the log was deleted and made again.
     log_number: u64,
@@ -148,6 +150,7 @@ impl MemoryCore {
             windows: Default::default(),
             late: Vec::new(),
             leases: Leases::default(),
+            notes: Notes::default(),
             generation: 0,
             log_number: 1,
             available: true,

@@ -8,6 +8,7 @@
 mod core;
 mod faults;
 mod leases;
+mod notes;
 mod publish;
 mod queue;
 mod stored;
@@ -19,8 +20,8 @@ pub use self::{
 };
 
 use super::{
-    AckToken, AppendError, Backlog, Deliveries, Journal, JournalError, Lease, LogPosition, Outgoing, Queue, Recorded,
-    RejectedRecord,
+    AckToken, AppendError, Backlog, Deliveries, Journal, JournalError, Lease, LogPosition, Note, Outgoing, Queue,
+    Recorded, RejectedRecord,
 };
 use bytes::Bytes;
 use chrono::Utc;
@@ -232,5 +233,21 @@ impl Journal for MemoryJournal {
 
     fn lease_ttl(&self) -> Duration {
         self.state().core.options().lease_ttl.to_std().unwrap_or(Duration::ZERO)
+    }
+
+    async fn note(&self, name: &str) -> Result<Option<Note>, JournalError> {
+        self.call(|core| core.note(name))
+    }
+
+    async fn put_note(&self, name: &str, expected: u64, value: Bytes) -> Result<Option<u64>, JournalError> {
+        self.call(|core| core.put_note(name, expected, value))
+    }
+
+    async fn remove_note(&self, name: &str, expected: u64) -> Result<bool, JournalError> {
+        self.call(|core| core.remove_note(name, expected))
+    }
+
+    async fn notes(&self, start: &str) -> Result<BTreeMap<String, Note>, JournalError> {
+        self.call(|core| core.notes(start))
     }
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// The header by which the bucket marks an entry as deleted.
-const OPERATION: &str = "KV-Operation";
+pub(super) const OPERATION: &str = "KV-Operation";
 
 impl NatsJournal {
     fn lease_subject(&self, name: &str) -> Result<String, JournalError> {
@@ -30,7 +30,7 @@ impl NatsJournal {
     }
 
     /// Writes an entry if its last revision is `expected`. `None`: it is another.
-    async fn put_lease(
+    pub(super) async fn put_entry(
         &self,
         subject: &str,
         expected: u64,
@@ -54,14 +54,14 @@ impl NatsJournal {
     pub(super) async fn acquire_lease(&self, name: &str, holder: &str) -> Result<Option<Lease>, JournalError> {
         let subject = self.lease_subject(name)?;
         let entry = || PublishMessage::build().payload(Bytes::copy_from_slice(holder.as_bytes()));
-        let mut revision = self.put_lease(&subject, 0, entry()).await?;
+        let mut revision = self.put_entry(&subject, 0, entry()).await?;
         if revision.is_none() {
             // Held, or given up: a released entry stays as a mark until the bucket drops it.
             let stream = self.stream_handle(&format!("KV_{}", self.inner.subjects.owners_bucket())).await?;
             revision = match found(stream.get_last_raw_message_by_subject(&subject).await)? {
                 Some(last) if last.headers.get(OPERATION).is_none() => None,
-                Some(mark) => self.put_lease(&subject, mark.sequence, entry()).await?,
-                None => self.put_lease(&subject, 0, entry()).await?,
+                Some(mark) => self.put_entry(&subject, mark.sequence, entry()).await?,
+                None => self.put_entry(&subject, 0, entry()).await?,
             };
         }
         Ok(revision.map(|revision| Lease {
@@ -75,7 +75,7 @@ impl NatsJournal {
     pub(super) async fn renew_lease(&self, lease: &Lease) -> Result<Option<Lease>, JournalError> {
         let subject = self.lease_subject(&lease.name)?;
         let entry = PublishMessage::build().payload(Bytes::copy_from_slice(lease.holder.as_bytes()));
-        let revision = self.put_lease(&subject, lease.revision, entry).await?;
+        let revision = self.put_entry(&subject, lease.revision, entry).await?;
         Ok(revision.map(|revision| Lease { revision, ..lease.clone() }))
     }
 
@@ -83,7 +83,7 @@ impl NatsJournal {
         let subject = self.lease_subject(&lease.name)?;
         let mark = PublishMessage::build().header(OPERATION, "DEL");
         // If somebody else has it by now, there is nothing to give up.
-        self.put_lease(&subject, lease.revision, mark).await.map(|_| ())
+        self.put_entry(&subject, lease.revision, mark).await.map(|_| ())
     }
 
     pub(super) async fn held_leases(&self) -> Result<BTreeMap<String, String>, JournalError> {

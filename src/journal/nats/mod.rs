@@ -1,7 +1,7 @@
 //! The bus on NATS JetStream.
 //!
 //! One connection, one file per thing that is done over it: [`connect`] the connection, `log` the commits, `queues` the
-//! work queues and their acknowledgements, `leases`, `effects` what is published, `follow` the self-healing reader that
+//! work queues and their acknowledgements, `leases`, `notes`, `effects` what is published, `follow` the self-healing reader that
 //! tails are made of, `direct` batched gets, `clients` what command line and bridge need (queries, results, outbox,
 //! refused input), `files`. Nothing here knows what a commit or a command says.
 
@@ -14,6 +14,7 @@ mod files;
 mod follow;
 mod leases;
 mod log;
+mod notes;
 mod queues;
 
 pub use clients::{OutboxRecord, OutboxStart, QueryReply};
@@ -24,7 +25,7 @@ pub(in crate::journal) use errors::request_error as request_failed;
 
 use self::queues::AckSlots;
 use super::{
-    AckToken, AppendError, Deliveries, Journal, JournalError, Lease, LogPosition, Outgoing, Recorded,
+    AckToken, AppendError, Deliveries, Journal, JournalError, Lease, LogPosition, Note, Outgoing, Recorded,
     streams::{self, StreamOptions},
     subjects::{self, Subjects},
 };
@@ -231,5 +232,21 @@ impl Journal for NatsJournal {
 
     fn lease_ttl(&self) -> Duration {
         self.inner.lease_ttl
+    }
+
+    async fn note(&self, name: &str) -> Result<Option<Note>, JournalError> {
+        self.get_note(name).await
+    }
+
+    async fn put_note(&self, name: &str, expected: u64, value: Bytes) -> Result<Option<u64>, JournalError> {
+        self.write_note(name, expected, value).await
+    }
+
+    async fn remove_note(&self, name: &str, expected: u64) -> Result<bool, JournalError> {
+        self.delete_note(name, expected).await
+    }
+
+    async fn notes(&self, start: &str) -> Result<BTreeMap<String, Note>, JournalError> {
+        self.all_notes(start).await
     }
 }

@@ -259,7 +259,7 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
     let inbox = options.inbox;
     let lease_ttl = options.lease_ttl.unwrap_or(LEASE_TTL);
     let owners = subjects.owners_bucket();
-    let files = subjects.files_bucket();
+    let (files, notes) = (subjects.files_bucket(), subjects.notes_bucket());
     vec![
         Config {
             description: Some("kefu: messages of customers, until they are decided".into()),
@@ -300,6 +300,15 @@ fn wanted(options: &StreamOptions, partitions: u16) -> Vec<Config> {
             deny_delete: true,
             allow_direct: true,
             ..base(owners_stream(subjects), format!("$KV.{owners}.>"))
+        },
+        Config {
+            description: Some("kefu: how far webhooks have got, and their secrets".into()),
+            max_messages_per_subject: 1,
+            discard: DiscardPolicy::New,
+            allow_rollup: true,
+            deny_delete: true,
+            allow_direct: true,
+            ..base(format!("KV_{notes}"), format!("$KV.{notes}.>"))
         },
         Config {
             description: Some("kefu: bytes of images and files".into()),
