@@ -191,6 +191,18 @@ async fn every_figure_is_what_sql_over_the_exported_log_says() {
     eprintln!("{} commits, figures compared: {compared:?}", bank.log.len() + chat.log.len());
     assert!(compared.iter().sum::<usize>() > 1_500, "{compared:?}");
 
+    // The documented queries find something.
+    let analysis = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/analysis");
+    let queries: Vec<_> = std::fs::read_dir(analysis).unwrap().map(|file| file.unwrap().path()).collect();
+    for query in queries.iter().filter(|path| path.extension().is_some_and(|name| name == "sql")) {
+        let query = std::fs::read_to_string(query).unwrap().replace("'lake/", &format!("'{to}/"));
+        let count = "import duckdb, sys; print(len(duckdb.sql(sys.argv[1]).fetchall()))";
+        let output = Command::new(&python).args(["-c", count, &query]).output().unwrap();
+        assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
+        let rows: usize = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
+        assert!(rows > 1, "{query}: {rows} rows");
+    }
+
     // Going on adds nothing twice, and figures that are computed anew are the same.
     let again = kefu.run(&["export", "--to", to, "--since-last"]);
     assert_eq!(again["files"].as_u64().unwrap(), u64::from(again["commits"].as_u64().unwrap() > 0), "{again}");

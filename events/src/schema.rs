@@ -98,6 +98,7 @@ fn message_schemas() -> BTreeMap<String, Value> {
         commit::<UserEvent>(User),
         schema_of::<access::AccessSettings>("settings-access", "Access policies of a tenant"),
         schema_of::<routing::RoutingSettings>("settings-routing", "Routing rules of a tenant"),
+        schema_of::<settings::ReportingSettings>("settings-reporting", "What figures of a tenant are measured by"),
         schema_of::<webhook::WebhooksSettings>("settings-webhooks", "Webhooks of a tenant"),
         ("settings-channel.json".to_owned(), channel_patch(&tenant.1)),
         tenant,

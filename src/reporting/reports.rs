@@ -2,7 +2,7 @@
 
 use super::{
     metric::{
-        AgentFold, Cell, Dimension, Ledger, Level, METRICS, Metric, Session, Unit, Whose, cell_key, cell_prefix,
+        AgentFold, Cell, Dimension, Ledger, Level, METRICS, Metric, Place, Session, Unit, Whose, cell_key, cell_prefix,
         metric, parse_cell_key,
     },
     rollup::{self, AGENTS, CELLS, SESSIONS, TENANTS, TenantNote},
@@ -357,10 +357,10 @@ impl Reports {
             }
             looked_at += 1;
             match (rollup::decode_session(value), rollup::conversation_of(key, tenant)) {
-                (Ok(session), Some(conversation)) => {
-                    if behind(&session) && has(&session, asked.by, asked.value.as_deref()) {
-                        items.push(ShownSession::of(conversation, session));
-                    }
+                (Ok(session), Some(conversation))
+                    if behind(&session) && has(&session, asked.by, asked.value.as_deref()) =>
+                {
+                    items.push(ShownSession::of(conversation, session));
                 }
                 (Err(error), _) => damaged = Err(error),
                 _ => {}
@@ -497,7 +497,7 @@ impl Reader<'_> {
         note: &TenantNote,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<BTreeMap<(Level, Dimension, u32, String), Cell>, ReportError> {
+    ) -> Result<BTreeMap<Place, Cell>, ReportError> {
         let mut ledger = Ledger::default();
         if matches!(self.by, Dimension::All | Dimension::Agent) {
             let prefix = rollup::path(self.tenant, "");

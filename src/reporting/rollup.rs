@@ -4,7 +4,7 @@
 //! any order, and what is dropped for its age is dropped by the log's time, at the commit that begins a new day.
 
 use super::metric::{
-    AgentFold, Cell, ConversationFold, Dimension, Ledger, Level, Rules, Session, cell_key, cell_prefix, date_of,
+    AgentFold, Cell, ConversationFold, Dimension, Ledger, Level, Place, Rules, Session, cell_key, cell_prefix, date_of,
     fold_entry, number_of, parse_cell_key,
 };
 use crate::{
@@ -100,7 +100,7 @@ struct Tenant {
     note: TenantNote,
     ledger: Ledger,
     /// Cells of this portion, rolled up by the day that was the newest then.
-    cells: BTreeMap<(Level, Dimension, u32, String), Cell>,
+    cells: BTreeMap<Place, Cell>,
     changed: bool,
     /// Something stored may be too old.
     ages: bool,

@@ -358,9 +358,9 @@ pub fn technion(data: &Path, tenant: &str, day: &str) -> History {
         let called = arrival.plus_seconds(seconds(4));
         let queue = field(1).to_owned();
         // Every ninth customer is one who has been there: the same thread.
-        let thread = format!("call-{}", if number % 9 == 0 { number - 8 } else { number });
+        let thread = format!("call-{}", if number.is_multiple_of(9) { number - 8 } else { number });
         let thread = thread.as_str();
-        let channel = if number % 4 == 0 { "app" } else { "phone" };
+        let channel = if number.is_multiple_of(4) { "app" } else { "phone" };
         let left = called.plus_seconds(seconds(5));
         plan.at(called, channel, thread, Deed::Calls { queue: queue.clone() });
         if field(3) != "AGENT" {
@@ -372,19 +372,19 @@ pub fn technion(data: &Path, tenant: &str, day: &str) -> History {
         let (taken, service) = (left, seconds(6));
         let ends = taken.plus_seconds(service);
         plan.at(taken, channel, thread, Deed::Taken { agent: agent.clone(), skill: queue.clone() });
-        if number % 3 != 0 {
+        if !number.is_multiple_of(3) {
             let replies = |text: &str| Deed::Replies { agent: agent.clone(), text: text.to_owned() };
             plan.at(taken.plus_seconds(service / 4), channel, thread, replies("Good morning"));
             plan.at(taken.plus_seconds(service / 3), channel, thread, Deed::Says("it is about my account".to_owned()));
             plan.at(taken.plus_seconds(service / 2), channel, thread, replies("One moment"));
         }
-        if number % 7 == 0 {
+        if number.is_multiple_of(7) {
             plan.at(taken.plus_seconds(service / 2), channel, thread, Deed::Holds(agent.clone()));
             plan.at(taken.plus_seconds(service * 3 / 4), channel, thread, Deed::Resumes(agent.clone()));
         }
         let mut last = agent.clone();
         let mut end = ends;
-        if number % 11 == 0 {
+        if number.is_multiple_of(11) {
             "back-office".clone_into(&mut last);
             plan.at(ends, channel, thread, Deed::Transfers { agent, queue: "back-office".to_owned() });
             plan.at(
@@ -398,7 +398,7 @@ pub fn technion(data: &Path, tenant: &str, day: &str) -> History {
         plan.at(end, channel, thread, Deed::WrapsUp(last.clone()));
         plan.at(end.plus_seconds(20), channel, thread, Deed::Disposes(last.clone()));
         plan.at(end.plus_seconds(25), channel, thread, Deed::Closes(last));
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             plan.at(end.plus_seconds(3_000), channel, thread, Deed::Rates((number / 5 % 5) as u8 + 1));
         }
     }
@@ -450,7 +450,7 @@ pub fn star(data: &Path, tenant: &str, count: usize) -> History {
                 if !taken {
                     let confidence = 0.5 + (number % 50) as f64 / 100.0;
                     let entry = ["opening-hours", "refund", "trip"][number % 3];
-                    if number % 4 == 0 {
+                    if number.is_multiple_of(4) {
                         plan.at(last.plus_seconds(2), "web", &thread, Deed::Answers { entry: Some(entry), confidence });
                         plan.at(last.plus_seconds(60), "web", &thread, Deed::Rates2 { helpful: number % 8 == 0 });
                         break;
@@ -476,7 +476,7 @@ pub fn star(data: &Path, tenant: &str, count: usize) -> History {
         if taken {
             plan.at(last.plus_seconds(5), "web", &thread, Deed::WrapsUp(agent.clone()));
             plan.at(last.plus_seconds(15), "web", &thread, Deed::Closes(agent));
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 plan.at(last.plus_seconds(60), "web", &thread, Deed::Rates((number % 5) as u8 + 1));
             }
         }

@@ -67,13 +67,16 @@ pub fn parse_cell_key(key: &[u8], prefix: usize) -> Option<(u32, &str)> {
     Some((u32::from_be_bytes(time.try_into().ok()?), std::str::from_utf8(value).ok()?))
 }
 
+/// Where a cell belongs: level, dimension, number of the minute, hour or day, and value.
+pub type Place = (Level, Dimension, u32, String);
+
 /// What has been counted of one tenant and not been stored yet.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Dimension, minute and value → what was counted then.
     minutes: BTreeMap<Vec<u8>, Cell>,
     key: Vec<u8>,
-    rolled: BTreeMap<(Level, Dimension, u32, String), Cell>,
+    rolled: BTreeMap<Place, Cell>,
 }
 
 impl Ledger {
@@ -112,7 +115,7 @@ impl Ledger {
     }
 
     /// All that was rolled up, each cell with its place; it is forgotten here.
-    pub fn take(&mut self) -> BTreeMap<(Level, Dimension, u32, String), Cell> {
+    pub fn take(&mut self) -> BTreeMap<Place, Cell> {
         std::mem::take(&mut self.rolled)
     }
 

@@ -34,7 +34,7 @@ pub use agent::AgentFold;
 pub use cell::{Cell, Times};
 pub use conversation::Category;
 pub use definition::{Formula, Metric, Term, Unit, Whose};
-pub use ledger::{Ledger, Level, cell_key, cell_prefix, date_of, minute_of, number_of, parse_cell_key};
+pub use ledger::{Ledger, Level, Place, cell_key, cell_prefix, date_of, minute_of, number_of, parse_cell_key};
 pub use measure::{Count, Timing};
 pub use metrics::{METRICS, metric};
 pub use rules::Rules;
