@@ -203,6 +203,17 @@ async fn every_figure_is_what_sql_over_the_exported_log_says() {
         assert!(rows > 1, "{query}: {rows} rows");
     }
 
+    let week = kefu.command().args(["report", "weekly", "-t", "bank", "--to", "1999-01-06"]).output().unwrap();
+    let page = String::from_utf8_lossy(&week.stdout);
+    assert!(
+        week.status.success() && page.contains("1998-12-30 to 1999-01-05"),
+        "{}",
+        String::from_utf8_lossy(&week.stderr)
+    );
+    // Charts, the queues and the agents of that Monday, and nothing from elsewhere.
+    assert!(page.contains("<svg") && page.contains("<td>PS<td>") && page.contains("<td>back-office<td>"), "{page}");
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"), "{page}");
+
     // Going on adds nothing twice, and figures that are computed anew are the same.
     let again = kefu.run(&["export", "--to", to, "--since-last"]);
     assert_eq!(again["files"].as_u64().unwrap(), u64::from(again["commits"].as_u64().unwrap() > 0), "{again}");

@@ -125,6 +125,25 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Runs a client command against `bus`, with `--json`; what it printed.
+    pub async fn command(world: &World, bus: &Bus, arguments: &[&str]) -> Result<Value> {
+        let login = bus.login();
+        let output = Command::new(&world.kefu)
+            .arg("--json")
+            .args(arguments)
+            .env("KEFU_NATS", &login.url)
+            .env("KEFU_NATS_USER", &login.user)
+            .env("KEFU_NATS_PASSWORD", &login.password)
+            .env("KEFU_CONFIG", "/dev/null")
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout)?),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+        }
+    }
+
     async fn is_ready(&self) -> bool {
         self.get("/readyz").await.is_ok_and(|(status, _)| status == 200)
     }

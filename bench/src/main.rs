@@ -5,6 +5,7 @@
 //! - [`memory`]: resident bytes per active and per passive conversation;
 //! - [`rebuild`]: an empty store filled from the log, beside a mere reader of the same log;
 //! - [`dispatch`]: from hand-off to offer, and a burst;
+//! - [`reporting`]: from the log to figures, and how long a report takes;
 //! - [`sockets`]: from a commit to the frames of two thousand sockets;
 //! - [`waiting`]: a scheduler that starts while a hundred thousand wait;
 //! - [`scheduler`]: one scheduling decision, beside the same job on [`redis`];
@@ -25,6 +26,7 @@ mod raw;
 mod rebuild;
 mod redis;
 mod report;
+mod reporting;
 mod scheduler;
 mod sockets;
 mod throughput;
@@ -76,6 +78,8 @@ enum What {
     Rebuild(rebuild::Options),
     /// Latency from hand-off to offer at a given rate, and a burst
     Dispatch(dispatch::Options),
+    /// From the log to rollups beside a mere reader and DuckDB; reports over ten million events; export
+    Reporting(reporting::Options),
     /// The bridge under 2,000 sockets: from commit to frame, beside an echo server
     Sockets(sockets::Options),
     /// Time and memory of a scheduler that starts on a store in which many wait
@@ -120,6 +124,7 @@ async fn run(cli: Cli) -> Result<()> {
         What::Throughput(options) => vec![("throughput", throughput::run(&prepared(common).await?, options).await?)],
         What::Memory(options) => vec![("memory", memory::run(&prepared(common).await?, options).await?)],
         What::Rebuild(options) => vec![("rebuild", rebuild::run(&prepared(common).await?, options).await?)],
+        What::Reporting(options) => vec![("reporting", reporting::run(&prepared(common).await?, options).await?)],
         What::Sockets(options) => vec![("sockets", sockets::run(&prepared(common).await?, options).await?)],
         What::Dispatch(options) => vec![("dispatch", dispatch::run(&prepared(common).await?, options).await?)],
         What::Waiting(options) => vec![("waiting", waiting::run(&prepared(common).await?, options).await?)],

@@ -101,7 +101,7 @@ pub async fn run(world: &World, options: Options) -> Result<Value> {
 }
 
 /// How long the reader took, and its processor time.
-async fn raw_reader(bus: &Bus, messages: u64) -> Result<(Duration, Duration)> {
+pub async fn raw_reader(bus: &Bus, messages: u64) -> Result<(Duration, Duration)> {
     let login = bus.login();
     let began = Instant::now();
     let output = Command::new(std::env::current_exe()?)

@@ -47,7 +47,9 @@ pub fn machine() -> Value {
 /// The goals beside what was measured.
 pub fn table(all: &Value) {
     eprintln!("\n{:<44} {:>12} {:>12}  reached", "figure", "measured", "goal");
-    for benchmark in ["throughput", "memory", "rebuild", "scheduler", "dispatch", "vectors", "faq"] {
+    for benchmark in
+        ["throughput", "memory", "rebuild", "scheduler", "dispatch", "sockets", "reporting", "vectors", "faq"]
+    {
         for goal in all[benchmark]["goals"].as_array().into_iter().flatten() {
             let number = |name: &str| goal[name].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
             let text = |name: &str| goal[name].as_str().unwrap_or_default();

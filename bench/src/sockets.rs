@@ -91,14 +91,16 @@ pub async fn run(world: &World, options: Options) -> Result<Value> {
                 let token =
                     user(&journal, &format!("agent{n}"), "agent", "own").await.map_err(|error| error.to_string())?;
                 let key = publish(&journal, n, 0).await.map_err(|error| error.to_string())?;
-                let taken = command(
-                    "conversation",
-                    &key,
-                    &format!("take-{n}"),
-                    &format!("agent{n}"),
-                    json!({"type": "take_over"}),
-                );
-                ask(&journal, taken).await.map_err(|error| error.to_string())?;
+                // The message may come later than the command, in another queue: it is asked for again, under another id.
+                let mut attempt = 0;
+                loop {
+                    let id = format!("take-{n}-{attempt}");
+                    let taken = command("conversation", &key, &id, &format!("agent{n}"), json!({"type": "take_over"}));
+                    match ask(&journal, taken).await.map_err(|error| error.to_string()) {
+                        Err(error) if attempt < 100 && error.contains("\"not_found\"") => attempt += 1,
+                        taken => break taken?,
+                    }
+                }
                 Ok::<String, String>(token)
             });
         }

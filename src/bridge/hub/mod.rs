@@ -28,10 +28,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Commits that are kept in memory, at most, for clients that come back soon: a minute at a thousand a second.
+/// Commits that are kept in memory, at most, for clients that come back soon: a minute at a thousand a second, if they are small.
 const MAX_KEPT: usize = 65_536;
 /// Bytes of them.
-const MAX_KEPT_BYTES: usize = 64 << 20;
+const MAX_KEPT_BYTES: usize = 24 << 20;
 /// After a failure to read the log.
 const PAUSE: Duration = Duration::from_millis(500);
 

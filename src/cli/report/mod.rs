@@ -1,6 +1,7 @@
 //! `kefu report`: figures, the sessions behind them, and what they mean.
 
 mod show;
+mod weekly;
 
 use super::{
     Session, TenantArg,
@@ -28,7 +29,8 @@ Examples:
   kefu report summary                                today so far, beside the same hours of a week ago
   kefu report queues --from 7d --step day            each queue, day by day
   kefu report agents --from 2026-11-01 --to 2026-12-01 --csv > november.csv
-  kefu report sessions --metric abandonment --queue billing --from 1d")]
+  kefu report sessions --metric abandonment --queue billing --from 1d
+  kefu report weekly > week.html")]
 pub(super) enum Report {
     /// How everything is doing
     Summary(show::Show),
@@ -50,6 +52,8 @@ pub(super) enum Report {
     Sessions(Sessions),
     /// What every figure means
     Metrics(Metrics),
+    /// A report of a week, as one HTML file on standard output
+    Weekly(weekly::Weekly),
     /// Compute the figures anew out of the whole log; the old ones are served meanwhile
     Rebuild(Rebuild),
 }
@@ -67,6 +71,7 @@ impl Report {
             Self::Faq(args) => args.run(session, show::FAQ).await,
             Self::Sessions(args) => args.run(session).await,
             Self::Metrics(args) => args.run(session).await,
+            Self::Weekly(args) => args.run(session).await,
             Self::Rebuild(args) => args.run(session).await,
         }
     }
