@@ -277,6 +277,9 @@ async fn the_description_is_openapi_and_answers_are_as_it_says() {
         let path = match route.path {
             "/search/messages" => format!("{path}?text=hello"),
             "/events" => format!("{path}?wait=0"),
+            "/reports" | "/reports/sessions" => {
+                format!("{path}?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z")
+            }
             "/conversations" => format!("{path}?inbox=all"),
             "/contacts" => format!("{path}?channel=web"),
             "/files/{object}" | "/oidc/login" | "/oidc/callback" => continue,

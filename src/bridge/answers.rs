@@ -35,6 +35,8 @@ pub(super) fn of(route: &Route) -> (u16, Option<&'static str>) {
         ("GET", "/inbox") => "counts",
         ("GET", "/conversations/{key}/why") => "why",
         ("GET", "/queues") => "queues",
+        ("GET", "/reports") => "report",
+        ("GET", "/reports/sessions" | "/reports/metrics") => "list",
         ("POST", "/ask") => "asked",
         ("GET", "/search/messages") => "hits",
         ("GET", "/settings") => "documents",
@@ -72,7 +74,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     );
     let any = || json!({ "type": "object" });
     let of = |items: Value| json!({ "type": "array", "items": items });
-    let named: [(&str, Value); 23] = [
+    let named: [(&str, Value); 24] = [
         ("command-response", schema::inline::<CommandResponse>()),
         ("command-result", schema::inline::<CommandResult>()),
         ("done", object(json!({ "ok": { "const": true } }), &["ok"])),
@@ -138,6 +140,17 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("counts", json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
         ("why", object(json!({ "decisions": of(any()) }), &["decisions"])),
         ("queues", json!({ "type": ["object", "array"] })),
+        (
+            "report",
+            object(
+                json!({ "seq": { "type": "integer", "description": "The last commit that is in it." },
+                    "zone": text("IANA name of the time zone in which days begin."), "from": text("As asked, or earlier."),
+                    "to": text("As asked, or later."), "by": text("What it is broken down by."), "metrics": of(any()),
+                    "rows": of(object(json!({ "at": text("When the stretch begins."), "value": text("Which queue, agent, …."),
+                        "figures": { "type": "object", "additionalProperties": { "type": "number" } } }), &["figures"])) }),
+                &["seq", "zone", "from", "to", "by", "metrics", "rows"],
+            ),
+        ),
         ("asked", any()),
         ("hits", object(json!({ "items": of(any()) }), &["items"])),
         ("documents", json!({ "type": ["object", "array"] })),

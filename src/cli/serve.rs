@@ -175,7 +175,9 @@ impl Serve {
         };
         engine.announce(session, &config)?;
         if first_users {
-            serving::first_users(session, &engine.access, &engine.tenants(), &engine.bridge.url())?;
+            let told = serving::first_users(session, &engine.access, &engine.tenants(), &engine.bridge.url());
+            // Who read that it is ready may have closed its output since: no reason to stop serving.
+            told.or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })?;
         }
         let client = Client { journal: engine.journal.clone(), run: None, config: config.clone() };
         let ended = tokio::select! {

@@ -186,7 +186,9 @@ impl Show {
             asked.insert("step".to_owned(), step.into());
             // A long stretch has too many steps to be drawn, and needs no drawing.
             let series = ask(&client, &tenant, &asked, from, to).await.unwrap_or(Value::Null);
-            return summary(session, &report, &before, &series);
+            // What cannot be read of a stretch of time: how it is now.
+            let queues: Value = client.query(&tenant, name::QUEUES, &json!({})).await?;
+            return summary(session, &report, &before, &series, &queues);
         }
         table(session, &report, preset)
     }
@@ -240,11 +242,23 @@ fn span_of(report: &Value) -> String {
     format!("{} to {}, up to commit {}", text("from"), text("to"), report["seq"])
 }
 
-fn summary(session: &mut Session, report: &Value, before: &Value, series: &Value) -> Result<(), CliError> {
+fn summary(
+    session: &mut Session,
+    report: &Value,
+    before: &Value,
+    series: &Value,
+    queues: &Value,
+) -> Result<(), CliError> {
     note(span_of(report));
     let figure = |report: &Value, name: &str| rows(report).first().and_then(|row| row["figures"][name].as_f64());
     let out = &mut session.out;
-    let mut table = Vec::new();
+    let queues = queues["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let waiting: u64 = queues.iter().filter_map(|queue| queue["waiting"].as_u64()).sum();
+    let longest = queues.iter().filter_map(|queue| queue["oldest_s"].as_f64()).fold(0.0, f64::max);
+    let mut table = vec![
+        ["Waiting now".to_owned(), waiting.to_string(), String::new(), String::new()],
+        ["Longest wait now".to_owned(), duration(longest), String::new(), String::new()],
+    ];
     for column in columns(report) {
         let (name, unit) = (column["name"].as_str().unwrap_or_default(), column["unit"].as_str().unwrap_or_default());
         let points: Vec<Option<f64>> = rows(series).iter().map(|row| row["figures"][name].as_f64()).collect();
