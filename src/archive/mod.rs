@@ -43,6 +43,10 @@ use tokio::{
 const ON_THE_WAY: usize = 16;
 /// Between two commits of the index: each costs some milliseconds of the disk, and nobody looks for what was said a second ago.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// The same while there is much to be taken in: fewer segments, which are merged less often.
+const COMMIT_EVERY_BUSY: Duration = Duration::from_secs(5);
+/// Commits of the log since the index was last committed that are counted as much.
+const BUSY: usize = 2_000;
 /// The same while the index is far behind, where nobody sees it anyway: fewer and larger segments.
 const COMMIT_EVERY_BEHIND: Duration = Duration::from_secs(10);
 /// Commits of the log that are counted as far behind.
@@ -295,7 +299,7 @@ struct Indexer {
 impl Indexer {
     fn run(mut self, mut receive: mpsc::Receiver<Portion>) -> Result<(), IndexError> {
         let mut committed = Instant::now();
-        let mut wait = COMMIT_EVERY;
+        let (mut wait, mut taken) = (COMMIT_EVERY, 0);
         loop {
             let left = wait.saturating_sub(committed.elapsed());
             let next = match (receive.try_recv(), &self.last) {
@@ -313,14 +317,24 @@ impl Indexer {
             };
             let Some(portion) = next else { break };
             if self.last.is_none() {
-                committed = Instant::now();
+                (committed, taken) = (Instant::now(), 0);
             }
             match portion {
-                Portion::Read(recorded) => recorded.iter().try_for_each(|one| self.take_in(one))?,
-                Portion::Folded(commits, known) => commits[known..].iter().try_for_each(|one| self.take_folded(one))?,
+                Portion::Read(recorded) => {
+                    taken += recorded.len();
+                    recorded.iter().try_for_each(|one| self.take_in(one))?;
+                }
+                Portion::Folded(commits, known) => {
+                    taken += commits.len() - known;
+                    commits[known..].iter().try_for_each(|one| self.take_folded(one))?;
+                }
             }
             let seq = self.last.as_ref().map_or(0, |last| last.0);
-            wait = if seq + FAR_BEHIND < self.end { COMMIT_EVERY_BEHIND } else { COMMIT_EVERY };
+            wait = match seq + FAR_BEHIND < self.end {
+                true => COMMIT_EVERY_BEHIND,
+                false if taken > BUSY => COMMIT_EVERY_BUSY,
+                false => COMMIT_EVERY,
+            };
             if committed.elapsed() >= wait {
                 self.commit()?;
             }
@@ -363,9 +377,11 @@ impl Indexer {
     }
 
     fn add(&mut self, commit: &Commit<ConversationEvent>) -> Result<(), IndexError> {
+        let is_edit = commit.events.iter().any(|event| matches!(event, ConversationEvent::MessageEdited { .. }));
         for message in messages_of(commit) {
-            let channel = self.channel(commit, &message.channel);
-            self.index.add(&Message { channel, ..message })?;
+            let message = Message { channel: self.channel(commit, &message.channel), ..message };
+            // Looking for what it takes the place of is a third of the work, and there is something for an edit only.
+            if is_edit { self.index.replace(&message)? } else { self.index.add(&message)? }
         }
         Ok(())
     }

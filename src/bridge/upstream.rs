@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     access::Access,
-    journal::{Journal, NatsJournal, Outgoing},
+    journal::{Journal, NatsJournal, Outgoing, Recorded},
     runtime::queries::Queries,
-    store::Store,
+    store::{Relay, Store},
 };
 use bytes::Bytes;
 use kefu_events::{AggregateKind, CommandHeader, CommandResult, envelope::Command, query::QueryResponse};
@@ -43,6 +43,8 @@ pub struct UpstreamOptions {
     pub node: String,
     /// A provider by which people sign in, if there is one.
     pub oidc: Option<OidcOptions>,
+    /// The log as the projector reads it.
+    pub log: Arc<Relay<Recorded>>,
 }
 
 /// The node behind the bridge.
@@ -66,10 +68,10 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Begins to follow the log. Within a tokio runtime, which it goes on using.
     pub fn start(options: UpstreamOptions) -> Arc<Self> {
-        let UpstreamOptions { journal, store, queries, access, node, oidc } = options;
+        let UpstreamOptions { journal, store, queries, access, node, oidc, log } = options;
         let (hub, live) = (Hub::new(), Live::default());
         let tasks = vec![
-            tokio::spawn(hub::run(hub.clone(), journal.clone())),
+            tokio::spawn(hub::run(hub.clone(), journal.clone(), Some(log))),
             tokio::spawn(super::presence::run(journal.clone(), store.clone())),
         ];
         let (inbox, runtime) = (Inbox::default(), Handle::current());

@@ -270,7 +270,7 @@ impl Running {
         let started = start_engine(config, &journal).await?;
         let (store, progress) = (started.store().clone(), started.projector().progress());
         let (floors, desk, archive) = (started.floors(), started.desk(), started.archive());
-        let reports = started.reports();
+        let (reports, log) = (started.reports(), started.projector().log());
         let node_name = started.status().name;
         *lock(&engine) = Some(started);
         let told = probe.clone();
@@ -284,6 +284,7 @@ impl Running {
             access: access.clone(),
             node: node_name,
             oidc,
+            log,
         });
         let answering = through_gaps(async || {
             let queries = queries.clone();

@@ -12,7 +12,7 @@
 //! - `folds`: the states of aggregates of every kind behind one face; `entries`: what is found by state;
 //! - `aggregates`: the projection that keeps snapshots, causes, timers and lists;
 //! - `lists`: conversations and contacts as people look for them; `feeds`: what changes in a list;
-//! - `relay`: the commits themselves, for whoever else follows the log on this node;
+//! - `relay`: what one reader of the log has read, for whoever else follows it on this node;
 //! - `settings`: the projection that keeps every tenant's configuration in memory;
 //! - `writer`: feeds the projections, writes each batch with its checkpoints, and drops what does not match;
 //! - `reads`: what everybody else may ask.
@@ -55,7 +55,7 @@ pub use lists::{
 };
 pub use projection::{Batch, Checkpoint, Family, Projection, Shape, View, WriteParts};
 pub use reads::{Store, StoreFigures};
-pub use relay::CommitFeed;
+pub use relay::{CommitFeed, Feed, Relay};
 pub use settings::Settings;
 pub use timers::DueTimer;
 pub use writer::{ProjectionStatus, StoreWriter};

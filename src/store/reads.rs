@@ -2,7 +2,7 @@
 //! what is asked for is in memory.
 
 use super::{
-    DueTimer, Settings, StoreError, View,
+    DecodedCommit, DueTimer, Settings, StoreError, View,
     aggregates::Oddities,
     feeds::{Feeds, ListFeed},
     folds::{CAUSES, Folds, SNAPSHOTS, TIMERS},
@@ -33,7 +33,7 @@ pub(super) struct Shared {
     pub(super) settings: Shown,
     pub(super) oddities: Arc<Oddities>,
     pub(super) feeds: Arc<Feeds>,
-    pub(super) relay: Relay,
+    pub(super) relay: Relay<DecodedCommit>,
     pub(super) projected: watch::Sender<u64>,
     pub(super) served: RwLock<BTreeMap<&'static str, View>>,
     pub(super) statuses: RwLock<Vec<ProjectionStatus>>,

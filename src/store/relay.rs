@@ -1,67 +1,110 @@
-//! Commits as the projections got them, for those on this node who follow the log beside the store: it is read from the bus
-//! and decoded once for all of them.
+//! What one reader of the log has read, for those on this node who follow the log beside it: it is read from the bus once for all
+//! of them, and decoded once for those who want it decoded.
 //!
 //! Who is slow misses some, is told so, and reads the log for itself from where it stands.
 
 use super::DecodedCommit;
+use crate::journal::Recorded;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// Portions that a reader may be behind before it misses some.
 const MAX_BEHIND: usize = 32;
 
-/// Portions of the log, in its order. Ended: the store reads the log anew, from another place or as another log.
-pub type CommitFeed = broadcast::Receiver<Arc<Vec<DecodedCommit>>>;
+/// A commit, in whatever form, with its place in the log.
+pub trait Placed {
+    /// Its sequence.
+    fn seq(&self) -> u64;
+}
+
+impl Placed for DecodedCommit {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+impl Placed for Recorded {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// Portions of the log, in its order. Ended: the reader begins anew, from another place or with another log.
+pub type Feed<T> = broadcast::Receiver<Arc<Vec<T>>>;
+
+/// Commits as the store folds them.
+pub type CommitFeed = Feed<DecodedCommit>;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Relay<T>(Mutex<State<T>>);
 
 #[derive(Debug)]
-pub(super) struct Relay(Mutex<State>);
-
-#[derive(Debug)]
-struct State {
-    sender: broadcast::Sender<Arc<Vec<DecodedCommit>>>,
+struct State<T> {
+    sender: broadcast::Sender<Arc<Vec<T>>>,
     /// The last commit that was passed on, or would have been.
     last: u64,
 }
 
-impl Default for Relay {
+impl<T> Default for State<T> {
     fn default() -> Self {
-        Self(Mutex::new(State { sender: broadcast::Sender::new(MAX_BEHIND), last: 0 }))
+        Self { sender: broadcast::Sender::new(MAX_BEHIND), last: 0 }
     }
 }
 
-impl Relay {
+impl<T> Default for Relay<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Placed> Relay<T> {
     /// The state is whole after every call: a poisoned lock is of no meaning.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What comes from now on, and the last commit before it.
-    pub(super) fn subscribe(&self) -> (CommitFeed, u64) {
+    pub fn subscribe(&self) -> (Feed<T>, u64) {
         let state = self.lock();
         (state.sender.subscribe(), state.last)
     }
 
-    pub(super) fn last(&self) -> u64 {
+    /// The last commit that was passed on, or would have been.
+    pub fn last(&self) -> u64 {
         self.lock().last
     }
 
-    pub(super) fn pass_on(&self, commits: Vec<DecodedCommit>) {
+    /// The next portion.
+    pub fn pass_on(&self, commits: Vec<T>) {
         let Some(last) = commits.last() else { return };
         let mut state = self.lock();
-        state.last = last.seq;
+        state.last = last.seq();
         if state.sender.receiver_count() > 0 {
             // Nobody reads it any more, then.
             let _ = state.sender.send(Arc::new(commits));
         }
     }
 
-    /// Ends all feeds.
-    pub(super) fn end(&self) {
-        *self.lock() = Self::default().0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// The next portion, which the reader keeps.
+    pub fn pass_on_some(&self, commits: &[T])
+    where
+        T: Clone,
+    {
+        let mut state = self.lock();
+        state.last = commits.last().map_or(state.last, T::seq);
+        if state.sender.receiver_count() > 0 && !commits.is_empty() {
+            let _ = state.sender.send(Arc::new(commits.to_vec()));
+        }
     }
 
-    /// What was folded up to here is never passed on: it was folded before this start. Who has not read it reads the log.
-    pub(super) fn begin(&self, last: u64) {
+    /// Ends all feeds.
+    pub fn end(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// What was read up to here is never passed on: it was read before this start. Who has not read it reads the log.
+    pub fn begin(&self, last: u64) {
         self.lock().last = last;
     }
 }

@@ -18,7 +18,10 @@ pub(super) use feed::{Feed, Happened, Place, Start};
 pub(super) use reach::Reach;
 pub(super) use seen::Seen;
 
-use crate::journal::{Journal, JournalError};
+use crate::{
+    journal::{Journal, JournalError, Recorded},
+    store::{self, Relay},
+};
 use audience::{Audience, Mailbox};
 use futures::StreamExt;
 use std::{
@@ -26,7 +29,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    time::Interval,
+};
 
 /// Commits that are kept in memory, at most, for clients that come back soon: a minute at a thousand a second, if they are small.
 const MAX_KEPT: usize = 65_536;
@@ -117,6 +123,11 @@ impl Hub {
         self.0.position.send_modify(|position| position.seq = seen.seq);
     }
 
+    /// There is nothing for anybody up to here.
+    fn pass(&self, seq: u64) {
+        self.0.position.send_modify(|position| position.seq = seq);
+    }
+
     /// Adds a client: its mailbox gets all commits after the position that is returned, and those that are kept up to there
     /// and after `after` are returned as well. `None` in their place: not all of them are kept.
     fn join(&self, reach: &Reach, after: Option<u64>) -> (u64, Mailbox, Option<Vec<Arc<Seen>>>) {
@@ -137,43 +148,86 @@ impl Hub {
     }
 }
 
-/// Follows the log until it is dropped.
-pub(super) async fn run(hub: Hub, journal: impl Journal) {
+/// Follows the log until it is dropped: what `log` brings, if there is one, and out of the bus what it does not.
+pub(super) async fn run(hub: Hub, journal: impl Journal, log: Option<Arc<Relay<Recorded>>>) {
     loop {
-        if let Err(error) = follow(&hub, &journal).await {
+        if let Err(error) = follow(&hub, &journal, log.as_deref()).await {
             tracing::warn!(%error, "the bridge's clients wait: the log cannot be read; tries again");
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Until the log is another one than it was.
-async fn follow(hub: &Hub, journal: &impl Journal) -> Result<(), JournalError> {
+/// Until the log is another one than it was, or begins to be read anew.
+async fn follow(hub: &Hub, journal: &impl Journal, relay: Option<&Relay<Recorded>>) -> Result<(), JournalError> {
     let log = journal.position().await?;
     let known = hub.position();
-    let after = if known.epoch == log.identity && known.seq <= log.last && !has_grown_otherwise(hub, journal).await? {
-        known.seq
-    } else {
+    if known.epoch != log.identity || known.seq > log.last || has_grown_otherwise(hub, journal).await? {
         hub.begin(Position { epoch: log.identity, seq: log.last });
-        log.last
-    };
-    let mut commits = journal.tail(after, None).await?;
+    }
     let mut checks = tokio::time::interval(CHECK);
     loop {
-        let commit = tokio::select! {
+        // From its last commit on, what is passed on is complete; what comes before has to be read.
+        let passed_on = relay.map(Relay::subscribe);
+        let until = passed_on.as_ref().map_or(u64::MAX, |(_, last)| *last);
+        if hub.position().seq < until && read(hub, journal, until, &mut checks).await? {
+            return Ok(());
+        }
+        let Some((feed, _)) = passed_on else { return Ok(()) };
+        if relayed(hub, journal, feed, &mut checks).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes in what is passed on. `true`: it has ended; `false`: something was missed.
+async fn relayed(
+    hub: &Hub,
+    journal: &impl Journal,
+    mut feed: store::Feed<Recorded>,
+    checks: &mut Interval,
+) -> Result<bool, JournalError> {
+    loop {
+        tokio::select! {
+            commits = feed.recv() => match commits {
+                Ok(commits) => {
+                    let known = hub.position().seq;
+                    let fresh = commits.partition_point(|commit| commit.seq <= known);
+                    if commits.get(fresh).is_some_and(|first| first.seq > known + 1) {
+                        return Ok(false);
+                    }
+                    commits[fresh..].iter().for_each(|commit| take(hub, commit));
+                }
+                Err(RecvError::Lagged(_)) => return Ok(false),
+                Err(RecvError::Closed) => return Ok(true),
+            },
+            _ = checks.tick() => if has_grown_otherwise(hub, journal).await? { return Ok(true) },
+        }
+    }
+}
+
+/// Reads the bus up to this commit. `true`: the log has ended.
+async fn read(hub: &Hub, journal: &impl Journal, until: u64, checks: &mut Interval) -> Result<bool, JournalError> {
+    let mut commits = journal.tail(hub.position().seq, None).await?;
+    while hub.position().seq < until {
+        tokio::select! {
             commit = commits.next() => match commit {
-                Some(commit) => commit?,
-                None => return Ok(()),
+                Some(commit) => take(hub, &commit?),
+                None => return Ok(true),
             },
-            _ = checks.tick() => match has_grown_otherwise(hub, journal).await? {
-                true => return Ok(()),
-                false => continue,
-            },
-        };
-        match Seen::read(commit.seq, commit.payload) {
-            Ok(seen) => hub.take(seen),
-            // Nobody's commit: counted and said where the store reads it.
-            Err(error) => tracing::debug!(seq = commit.seq, %error, "passed over"),
+            _ = checks.tick() => if has_grown_otherwise(hub, journal).await? { return Ok(true) },
+        }
+    }
+    Ok(false)
+}
+
+fn take(hub: &Hub, commit: &Recorded) {
+    match Seen::read(commit.seq, commit.payload.clone()) {
+        Ok(seen) => hub.take(seen),
+        // Nobody's commit: counted and said where the store reads it.
+        Err(error) => {
+            tracing::debug!(seq = commit.seq, %error, "passed over");
+            hub.pass(commit.seq);
         }
     }
 }

@@ -59,7 +59,7 @@ async fn append(journal: &MemoryJournal, numbers: std::ops::RangeInclusive<u64>)
 /// A node's hub over this log.
 fn node(journal: &MemoryJournal) -> (Hub, tokio::task::JoinHandle<()>) {
     let hub = Hub::new();
-    (hub.clone(), tokio::spawn(run(hub, journal.clone())))
+    (hub.clone(), tokio::spawn(run(hub, journal.clone(), None)))
 }
 
 async fn reaches(hub: &Hub, seq: u64) {
@@ -217,6 +217,45 @@ async fn what_was_missed_is_read_from_the_log_to_its_end_without_waiting_for_mor
     }
     let expected: Vec<u64> = seen_by(&boss, 40).into_iter().filter(|seq| *seq > 3).collect();
     assert_eq!((seen, feed.is_reading()), (expected, false));
+}
+
+#[tokio::test]
+async fn what_is_passed_on_and_what_was_missed_of_it_come_once_and_in_order() {
+    let journal = MemoryJournal::default();
+    let relay = Arc::<Relay<Recorded>>::default();
+    let pass_on = async |numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            let commit = journal.read(number).await.unwrap().expect("the commit");
+            relay.pass_on_some(&[commit]);
+        }
+    };
+    append(&journal, 1..=9).await;
+    relay.begin(3);
+    let hub = Hub::new();
+    let _task = tokio::spawn(run(hub.clone(), journal.clone(), Some(relay.clone())));
+    hub.opened().await;
+    let boss = reach("boss", Scope::All);
+    let (mut feed, _) = Feed::open(&hub, &journal, boss.clone(), Place::default()).await.unwrap();
+    append(&journal, 10..=300).await;
+    // Some that are known, some that are new.
+    pass_on(4..=20).await;
+    reaches(&hub, 20).await;
+    // More than are kept for whoever is slow: those are read from the log. Nothing is awaited in between.
+    let mut commits = Vec::new();
+    for number in 21..=200 {
+        commits.push(journal.read(number).await.unwrap().expect("the commit"));
+    }
+    tokio::task::yield_now().await;
+    commits.iter().for_each(|commit| relay.pass_on_some(std::slice::from_ref(commit)));
+    reaches(&hub, 200).await;
+    pass_on(201..=300).await;
+    reaches(&hub, 300).await;
+    let mut seen = Vec::new();
+    while let Some(Happened::Seen(one)) = feed.try_next() {
+        seen.push(one.seq);
+    }
+    let expected: Vec<u64> = seen_by(&boss, 300).into_iter().filter(|seq| *seq > 9).collect();
+    assert_eq!(seen, expected);
 }
 
 #[tokio::test]

@@ -17,12 +17,12 @@ pub use progress::{Progress, ProjectorState};
 
 use crate::{
     journal::{Journal, JournalError, LogPosition, Recorded},
-    store::{Checkpoint, Store, StoreError, StoreWriter, commit_id_of},
+    store::{Checkpoint, Relay, Store, StoreError, StoreWriter, commit_id_of},
 };
 use futures::StreamExt;
 use pipeline::Pipeline;
 use progress::Meter;
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time};
 
 /// Commits handed on at once: enough to make the hand-over cheap, few enough to be in the cache of one core.
@@ -77,6 +77,7 @@ pub enum ProjectorError {
 #[derive(Debug)]
 pub struct Projector {
     progress: watch::Receiver<Progress>,
+    log: Arc<Relay<Recorded>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), ProjectorError>>,
 }
@@ -86,8 +87,14 @@ impl Projector {
     pub fn start<J: Journal>(journal: J, writer: StoreWriter, options: ProjectorOptions) -> Self {
         let (stop, stopping) = watch::channel(false);
         let (meter, progress) = Meter::new(writer.store().clone());
-        let reader = Reader { journal, store: writer.store().clone(), options, stopping, meter };
-        Self { progress, stop, task: tokio::spawn(reader.run(writer)) }
+        let log = Arc::<Relay<Recorded>>::default();
+        let reader = Reader { journal, store: writer.store().clone(), log: log.clone(), options, stopping, meter };
+        Self { progress, log, stop, task: tokio::spawn(reader.run(writer)) }
+    }
+
+    /// The log as it is read, for others who follow it on this node.
+    pub fn log(&self) -> Arc<Relay<Recorded>> {
+        self.log.clone()
     }
 
     /// How far it is, to wait for.
@@ -122,6 +129,7 @@ impl Drop for Projector {
 struct Reader<J> {
     journal: J,
     store: Store,
+    log: Arc<Relay<Recorded>>,
     options: ProjectorOptions,
     stopping: watch::Receiver<bool>,
     meter: Meter,
@@ -179,6 +187,8 @@ impl<J: Journal> Reader<J> {
         let log = self.begin(pipeline).await?;
         let after = pipeline.call(|writer| Ok(writer.start())).await?;
         self.meter.begins(after, log.last);
+        self.log.end();
+        self.log.begin(after);
         tracing::info!(after, end = log.last, "following the log");
         let tail = self.journal.tail(after, None).await?;
         let mut chunks = tail.ready_chunks(CHUNK_COMMITS);
@@ -221,6 +231,8 @@ impl<J: Journal> Reader<J> {
             }
         }
         self.meter.reads(commits.len());
+        // First: they do not wait for the store.
+        self.log.pass_on_some(&commits);
         pipeline.feed(commits).await?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
