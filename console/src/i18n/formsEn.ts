@@ -41,10 +41,10 @@ export const formsEn = {
   'merge.open': 'Merge with another contact…',
   'merge.title': 'Merge contacts',
   'merge.lead': 'Which contact is the same person as {name}?',
-  'merge.words': 'Name, id, CHANNEL:ID, or the whole value of an attribute',
+  'merge.words': 'Name, id or CHANNEL:ID',
+  'merge.wordsHint': 'The whole value of an attribute, such as an address, finds anybody.',
   'merge.none': 'No other contact has these words.',
-  'merge.more':
-    'There are more than {n} contacts; only these were looked through. Whole values of attributes find anybody.',
+  'merge.more': 'There are more than {n} contacts; only these were looked through.',
   'merge.similar': 'With an attribute in common',
   'merge.stays': 'Which one stays?',
   'merge.this': 'this customer',

@@ -68,7 +68,11 @@ export function SetUp() {
         <p class="form-error" role="alert">
           {failed}
         </p>
-        {stuck && <a href={href('inbox', 'mine')}>{t('setUp.signIn')}</a>}
+        {stuck && (
+          <a class="button" href={href('inbox', 'mine')}>
+            {t('setUp.signIn')}
+          </a>
+        )}
         <button type="submit" class="primary" disabled={busy}>
           {t('setUp.do')}
         </button>

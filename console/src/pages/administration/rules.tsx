@@ -211,24 +211,29 @@ export function RulesAdmin() {
 
 function Save(props: { isChanged: boolean; onCheck(): void; onDiscard(): void }) {
   return (
-    <div class="form-row">
-      <div class="grow">
-        <Field label={t('settings.comment')} hint={props.isChanged ? t('rules.unsaved') : undefined}>
-          <input name="comment" autocomplete="off" />
-        </Field>
-      </div>
-      <button type="button" onClick={props.onCheck}>
-        {t('rules.check')}
-      </button>
-      {props.isChanged && (
-        <button type="button" onClick={props.onDiscard}>
-          {t('rules.discard')}
+    <>
+      <div class="form-row">
+        <div class="grow">
+          <Field label={t('settings.comment')}>
+            <input name="comment" autocomplete="off" />
+          </Field>
+        </div>
+        <button type="button" onClick={props.onCheck}>
+          {t('rules.check')}
         </button>
-      )}
-      <button type="submit" class="primary" disabled={!props.isChanged}>
-        {t('rules.save')}
-      </button>
-    </div>
+        {props.isChanged && (
+          <button type="button" onClick={props.onDiscard}>
+            {t('rules.discard')}
+          </button>
+        )}
+        <button type="submit" class="primary" disabled={!props.isChanged}>
+          {t('rules.save')}
+        </button>
+      </div>
+      <p class="hint" aria-live="polite">
+        {props.isChanged && t('rules.unsaved')}
+      </p>
+    </>
   );
 }
 

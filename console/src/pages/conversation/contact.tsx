@@ -8,11 +8,10 @@ import { personOf, separate } from '../../state/contacts';
 import { can } from '../../state/session';
 import { tell, tellError } from '../../state/toasts';
 import { Facts } from '../../ui/content';
-import { MergeDialog } from './merge';
+import { merging } from './merge';
 
 export function ContactSection({ of }: { of: string }) {
   const [person, setPerson] = useState<Contact | null>(null);
-  const [merging, setMerging] = useState(false);
   // What is asked for later may be answered earlier.
   const asked = useRef(0);
   const load = () => {
@@ -49,11 +48,14 @@ export function ContactSection({ of }: { of: string }) {
       {state.first_seen && <p class="muted">{t('customer.since', { day: day(state.first_seen) })}</p>}
       <Parts person={person} onChange={load} />
       {can('contact.edit') && (
-        <button type="button" class="contact-merge" onClick={() => setMerging(true)}>
+        <button
+          type="button"
+          class="contact-merge"
+          onClick={() => (merging.value = { person, onMerged: load })}
+        >
           {t('merge.open')}
         </button>
       )}
-      {merging && <MergeDialog person={person} onClose={() => setMerging(false)} onMerged={load} />}
     </section>
   );
 }
@@ -87,7 +89,7 @@ function Parts({ person, onChange }: { person: Contact; onChange(): void }) {
           const name = nameOfContact(details, from);
           return (
             <li key={from}>
-              <span class="clip">{name}</span>{' '}
+              <span class="contact-part">{name}</span>{' '}
               {can('contact.edit') && asking !== from && (
                 <button
                   type="button"

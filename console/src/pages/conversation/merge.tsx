@@ -1,5 +1,6 @@
 // Merging: the other contact is found, both are laid over one another, and only then it is done.
 
+import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import type { Contact, ContactSummary } from '../../api/types';
 import { day, t } from '../../i18n';
@@ -9,13 +10,29 @@ import { tell } from '../../state/toasts';
 import { Dialog } from '../../ui/dialog';
 import { Empty, Field } from '../../ui/parts';
 
+/** Whom another contact is merged with. Drawn beside the card and not in it, which a narrow screen may hide meanwhile. */
+export const merging = signal<{ person: Contact; onMerged(): void } | null>(null);
+
+export function Merging() {
+  const asked = merging.value;
+  // Whoever leaves the page has left this too.
+  useEffect(
+    () => () => {
+      merging.value = null;
+    },
+    [],
+  );
+  if (!asked) return null;
+  return <MergeDialog {...asked} onClose={() => (merging.value = null)} />;
+}
+
 interface Props {
   person: Contact;
   onClose(): void;
   onMerged(): void;
 }
 
-export function MergeDialog({ person, onClose, onMerged }: Props) {
+function MergeDialog({ person, onClose, onMerged }: Props) {
   const [other, setOther] = useState<Contact | null>(null);
   const [failed, setFailed] = useState('');
   const fail = (error: unknown) => setFailed(error instanceof Error ? error.message : String(error));
@@ -76,7 +93,7 @@ function Search({ person, onChoose, onFailed }: SearchProps) {
 
   return (
     <>
-      <p>{t('merge.lead', { name: nameOfContact(person.details, person.key) })}</p>
+      <p class="merge-lead">{t('merge.lead', { name: nameOfContact(person.details, person.key) })}</p>
       <form class="form-row" role="search" onSubmit={search}>
         <div class="grow">
           <Field label={t('merge.words')}>
@@ -87,6 +104,7 @@ function Search({ person, onChoose, onFailed }: SearchProps) {
           {t('search.do')}
         </button>
       </form>
+      <p class="hint">{t('merge.wordsHint')}</p>
       <div aria-live="polite">
         {busy && <Empty>{t('loading')}</Empty>}
         {found && !busy && (
@@ -113,7 +131,7 @@ function Choices({ items, onChoose }: { items: ContactSummary[]; onChoose(key: s
       {items.map((contact) => (
         <li key={contact.key}>
           <button type="button" onClick={() => onChoose(contact.key)}>
-            <strong class="clip">{nameOfContact(contact, contact.key)}</strong>
+            <strong>{nameOfContact(contact, contact.key)}</strong>
             <span class="muted">
               {(contact.identities ?? []).map(({ channel, id }) => `${channel}:${id}`).join(', ')}
             </span>
