@@ -98,6 +98,8 @@ async function scenario() {
       ['list', '#/inbox/all', '.row'],
       ['conversation', `#/inbox/all/${customer.key}`, '.timeline .message'],
       ['wall', '#/wall', '.agent-name'],
+      ['agent', `#/admin/agents/${environment.agentA.user}`, '.split-body .choices'],
+      ['rules', '#/admin/rules', '.rule'],
       ...reports.PAGES,
     ],
     { prefix: 'phone-' },

@@ -150,15 +150,20 @@ describe('rules', () => {
     expect(moved(['a', 'b'], 1, 2)).toEqual(['a', 'b']);
   });
   it('are found where the server says that one is wrong', () => {
-    expect(wrongOf('rules[2].when (rule "x"), line 1, column 3: no')).toMatchObject({
-      rule: 2,
+    const drafts = [rule, { ...rule, when: 'false && (x)' }].map(draftOf);
+    const wrong = (message: string) => wrongOf(message, drafts);
+    expect(wrong('rules[0].when (rule "a \\"b\\""), line 1, column 13: no')).toEqual({
+      rule: 0,
       field: 'when',
+      message: 'line 1, column 13: no',
     });
-    expect(wrongOf('rules[0].then.required.tax (rule "x"): no')).toMatchObject({
+    expect(wrong('rules[1].when (rule "x"), line 1, column 11: no').message).toBe('line 1, column 1: no');
+    expect(wrong('rules[0].then.required.tax (rule "x"): no')).toEqual({
       rule: 0,
       field: 'required',
+      message: 'no',
     });
-    expect(wrongOf('rules has 101 rules').rule).toBeUndefined();
+    expect(wrong('rules: has 101 rules')).toEqual({ message: 'rules: has 101 rules' });
   });
   it('are warned about where they name what is not there, or are never read', () => {
     const drafts = [

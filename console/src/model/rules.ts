@@ -84,12 +84,19 @@ export interface Wrong {
   message: string;
 }
 
-/** Reads `rules[2].when (rule "x"), line 1, column 3: …`. */
-export function wrongOf(message: string): Wrong {
-  const found = /^\$?\.?rules\[(\d+)\](?:\.([\w.]+))?/.exec(message);
+const PLACE = /^rules\[(\d+)\](?:\.([\w.]+))?(?: \(rule "(?:[^"\\]|\\.)*"\))?[,:] /;
+
+/** Reads `rules[2].when (rule "x"), line 1, column 3: …`; columns are those of what the form shows. */
+export function wrongOf(message: string, drafts: Draft[]): Wrong {
+  const found = PLACE.exec(message);
   if (!found) return { message };
+  const rule = Number(found[1]);
   const field = found[2]?.replace(/^then\./, '').split('.')[0];
-  return { rule: Number(found[1]), ...(field && { field }), message };
+  const shift = drafts[rule]?.on === false ? OFF.length : 0;
+  const rest = message
+    .slice(found[0].length)
+    .replace(/^line 1, column (\d+)/, (_, column: string) => `line 1, column ${Number(column) - shift}`);
+  return { rule, ...(field && { field }), message: rest };
 }
 
 export type Warning =

@@ -99,7 +99,7 @@ export function RulesAdmin() {
 
   /** Opens the rule that is wrong, and shows the field. */
   function show(refusal: Refusal | null | undefined) {
-    const found = wrongOf(refusal?.code === 'stale' ? t('refused.stale') : (refusal?.message ?? ''));
+    const found = wrongOf(refusal?.code === 'stale' ? t('refused.stale') : (refusal?.message ?? ''), drafts);
     setWrong(found);
     const id = found.rule === undefined ? undefined : drafts[found.rule]?.id;
     if (id === undefined) return;
