@@ -224,15 +224,20 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
-        self.observer.stop().await;
-        self.webhooks.stop().await;
-        self.answering.stop().await;
-        if let Some(archive) = self.archive {
-            archive.stop().await;
-        }
-        self.reporting.stop().await;
-        self.dispatch.stop().await;
-        self.node.stop().await;
+        // The node at once: nothing new is begun while something else takes its time to end.
+        tokio::join!(
+            self.node.stop(),
+            self.dispatch.stop(),
+            self.answering.stop(),
+            async {
+                if let Some(archive) = self.archive {
+                    archive.stop().await;
+                }
+            },
+            self.reporting.stop(),
+            self.webhooks.stop(),
+            self.observer.stop(),
+        );
         Ok(self.projector.stop().await?)
     }
 }

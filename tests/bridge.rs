@@ -132,7 +132,7 @@ fn path_of(route: &Route, keys: &[(&'static str, String)]) -> String {
         route.path.replace("{key}", key).replace("{object}", key).replace("{token}", "nothing")
     });
     match route.path {
-        "/search/messages" => format!("{path}?text={MARK}"),
+        "/search/entries" | "/search/messages" => format!("{path}?text={MARK}"),
         "/events" => format!("{path}?wait=0"),
         "/files" => format!("{path}?name=a.png"),
         "/conversations" => format!("{path}?inbox=all"),

@@ -275,7 +275,7 @@ async fn the_description_is_openapi_and_answers_are_as_it_says() {
         let at = named.iter().find(|(start, _)| route.path.starts_with(start));
         let path = at.map_or(route.path.to_owned(), |(_, key)| route.path.replace("{key}", key));
         let path = match route.path {
-            "/search/messages" => format!("{path}?text=hello"),
+            "/search/entries" | "/search/messages" => format!("{path}?text=hello"),
             "/events" => format!("{path}?wait=0"),
             "/reports" | "/reports/sessions" => {
                 format!("{path}?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z")

@@ -37,6 +37,9 @@ pub mod name {
     pub const ENTRIES: &str = "entries";
     /// What a customer would get to a question: `{question, channel?, earlier?}`, with what was found and how probable it is.
     pub const ASK: &str = "ask";
+    /// Entries that have all of these words, or parts of words, in what their newest versions say, whatever their status: `{text,
+    /// status?, waiting?, category?, language?, offset?, limit?}`; with how many there are in all, and where each was found.
+    pub const SEARCH_ENTRIES: &str = "search_entries";
     /// Messages of the whole history that have all of these words, the newest first: `{text?, conversation?, channel?,
     /// author?, agent?, from?, to?, notes?, by_relevance?, offset?, limit?}`. `author` is `customer`, `agent`, `bot`,
     /// `system` or `note`; `notes: false` leaves out what only colleagues see. With how many there are in all.

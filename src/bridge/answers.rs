@@ -38,6 +38,7 @@ pub(super) fn of(route: &Route) -> (u16, Option<&'static str>) {
         ("GET", "/reports") => "report",
         ("GET", "/reports/sessions" | "/reports/metrics") => "list",
         ("POST", "/ask") => "asked",
+        ("GET", "/search/entries") => "entry-hits",
         ("GET", "/search/messages") => "hits",
         ("GET", "/settings") => "documents",
         ("GET", "/settings/{key}") => "document",
@@ -75,7 +76,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     );
     let any = || json!({ "type": "object" });
     let of = |items: Value| json!({ "type": "array", "items": items });
-    let named: [(&str, Value); 24] = [
+    let named: [(&str, Value); 25] = [
         ("command-response", schema::inline::<CommandResponse>()),
         ("command-result", schema::inline::<CommandResult>()),
         ("done", object(json!({ "ok": { "const": true } }), &["ok"])),
@@ -154,6 +155,13 @@ pub(super) fn schemas() -> Map<String, Value> {
         ),
         ("asked", any()),
         ("hits", object(json!({ "items": of(any()) }), &["items"])),
+        (
+            "entry-hits",
+            object(
+                json!({ "items": of(any()), "total": { "type": "integer", "description": "How many there are in all." } }),
+                &["items", "total"],
+            ),
+        ),
         ("documents", json!({ "type": ["object", "array"] })),
         ("document", any()),
         (

@@ -97,6 +97,15 @@ impl Output {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
+    /// A snippet as queries give it, `[{text, hit}…]`, on one line, with the hits bold.
+    pub fn marked(&self, snippet: &Value) -> String {
+        let pieces = snippet.as_array().into_iter().flatten().map(|piece| {
+            let text = plain(piece["text"].as_str().unwrap_or_default()).replace('\n', " ");
+            if piece["hit"] == true { self.styled(Style::Bold, text) } else { text }
+        });
+        pieces.collect()
+    }
+
     /// Rows under a heading, with columns as wide as needed. Cells are one line, whatever is in them.
     pub fn table<const N: usize>(&mut self, heading: [&str; N], rows: &[[String; N]]) -> Result<(), CliError> {
         let rows: Vec<[String; N]> =

@@ -88,11 +88,7 @@ impl Search {
             };
             let head = format!("{at}  {}  {by}  {}", text("channel"), text("conversation"));
             let head = session.out.styled(Style::Dim, head);
-            let pieces = item["snippet"].as_array().into_iter().flatten().map(|piece| {
-                let text = plain(piece["text"].as_str().unwrap_or_default()).replace('\n', " ");
-                if piece["hit"] == true { session.out.styled(Style::Bold, text) } else { text }
-            });
-            let line: String = pieces.collect();
+            let line = session.out.marked(&item["snippet"]);
             session.out.line(format!("{head}\n  {line}"))?;
         }
         let total = found["total"].as_u64().unwrap_or_default();

@@ -116,7 +116,7 @@ impl ReportingTask {
         self.progress.clone()
     }
 
-    /// Writes what is on its way, and ends.
+    /// Writes what has been folded, and ends; what is on its way is read from the log again.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.task.await;
@@ -253,6 +253,7 @@ impl<J: Journal> Keeper<J> {
         let (send, receive) = mpsc::channel(ON_THE_WAY);
         let (seq, seen) = watch::channel(after);
         let (finish, finished) = mpsc::channel(1);
+        let (stop, mut stopping) = watch::channel(false);
         let status = self.progress.clone();
         let folder = Folder {
             folds: Folds::all(),
@@ -263,9 +264,9 @@ impl<J: Journal> Keeper<J> {
             alone,
             handle: Handle::current(),
             finished,
+            stopping: stopping.clone(),
         };
         let thread = politely(move || folder.run(receive))?;
-        let (stop, mut stopping) = watch::channel(false);
         let (journal, store) = (self.journal.clone(), self.store.clone());
         let task = tokio::spawn(async move {
             let ended = tokio::select! {
@@ -274,7 +275,6 @@ impl<J: Journal> Keeper<J> {
                 Err(error) = follow(&journal, &store, after, &send) => Err(Broken::from(error)),
             };
             drop(send);
-            // What is on its way is written first.
             match tokio::task::spawn_blocking(move || thread.join()).await {
                 Ok(Ok(Err(error))) => Err(error.into()),
                 Ok(Ok(Ok(()))) => ended,
@@ -326,6 +326,7 @@ struct Folder {
     alone: bool,
     handle: Handle,
     finished: mpsc::Receiver<oneshot::Sender<()>>,
+    stopping: watch::Receiver<bool>,
 }
 
 enum Next {
@@ -337,7 +338,7 @@ enum Next {
 impl Folder {
     fn run(mut self, mut receive: mpsc::Receiver<Portion>) -> Result<(), StoreError> {
         let mut written = Instant::now();
-        loop {
+        while !*self.stopping.borrow() {
             match self.next(&mut receive, written) {
                 Next::Portion(None) => break,
                 Next::Portion(Some(portion)) => {

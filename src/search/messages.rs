@@ -8,7 +8,11 @@
 
 use super::{
     lexical::IndexError,
-    text::{Analyzer, Word, words::is_asian},
+    text::{
+        Analyzer, Word,
+        find::{Piece, snippet},
+        words::is_asian,
+    },
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, fs, io, ops::Bound, path::Path};
@@ -28,8 +32,6 @@ const TOKENIZER: &str = "kefu";
 const WRITER_BYTES: usize = 32_000_000;
 /// Words that are looked for, at most: a question is not a text.
 const MAX_WORDS: usize = 32;
-/// Characters around the first word that was found, in a snippet.
-const SNIPPET_CHARS: usize = 160;
 /// Messages that can be paged through: beyond that one asks more exactly.
 pub const MAX_REACH: usize = 10_000;
 
@@ -81,15 +83,6 @@ pub struct Wanted<'a> {
     pub offset: usize,
     /// So many are wanted.
     pub limit: usize,
-}
-
-/// A piece of a message's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Piece {
-    /// The text.
-    pub text: String,
-    /// Whether it was looked for.
-    pub hit: bool,
 }
 
 /// A message that was found.
@@ -325,6 +318,7 @@ impl MessageReader {
             let document: TantivyDocument = searcher.doc(address)?;
             let text =
                 |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            let said = text(fields.text);
             items.push(Hit {
                 id: text(fields.id),
                 conversation: text(fields.conversation),
@@ -333,7 +327,7 @@ impl MessageReader {
                 author: text(fields.author),
                 author_id: Some(text(fields.author_id)).filter(|id| !id.is_empty()),
                 at_ms: document.get_first(fields.at).and_then(|value| value.as_i64()).unwrap_or_default(),
-                snippet: snippet(&text(fields.text), &sought),
+                snippet: snippet(&said, hits(&said, &sought)),
             });
         }
         Ok(Hits { total, items })
@@ -378,8 +372,8 @@ impl MessageReader {
     }
 }
 
-/// The part of a text around the first word that was looked for, with all that were.
-fn snippet(text: &str, sought: &[Sought]) -> Vec<Piece> {
+/// Where in a text what was looked for is, from which byte to which.
+fn hits(text: &str, sought: &[Sought]) -> Vec<(usize, usize)> {
     let words = Analyzer::default().words(text);
     let mut hits: Vec<(usize, usize)> = Vec::new();
     for sought in sought {
@@ -400,27 +394,7 @@ fn snippet(text: &str, sought: &[Sought]) -> Vec<Piece> {
             }
         }
     }
-    hits.sort_unstable();
-    let first = hits.first().map_or(0, |(from, _)| *from);
-    let before = text[..first].char_indices().rev().nth(SNIPPET_CHARS / 4).map_or(0, |(at, _)| at);
-    let end = text[before..].char_indices().nth(SNIPPET_CHARS).map_or(text.len(), |(at, _)| before + at);
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut push = |text: &str, hit: bool| {
-        if !text.is_empty() {
-            pieces.push(Piece { text: text.to_owned(), hit });
-        }
-    };
-    let mut at = before;
-    for (from, to) in hits {
-        let (from, to) = (from.max(at), to.min(end));
-        if from < to {
-            push(&text[at..from], false);
-            push(&text[from..to], true);
-            at = to;
-        }
-    }
-    push(&text[at..end], false);
-    pieces
+    hits
 }
 
 #[cfg(test)]
@@ -537,7 +511,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_snippet_is_a_part_of_the_text(said in "[a-c 你我他\u{301}é🎉。]{0,400}", asked in "[a-c 你我]{0,6}") {
-            let pieces = snippet(&said, &sought(&Analyzer::default().words(&asked)));
+            let pieces = snippet(&said, hits(&said, &sought(&Analyzer::default().words(&asked))));
             let joined: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
             prop_assert!(said.contains(&joined));
             prop_assert!(pieces.iter().all(|piece| !piece.text.is_empty()));

@@ -383,6 +383,12 @@ export interface SettingsDocument {
   history: { document_version: number; at: Timestamp; by: string; comment?: string | null; value: unknown }[];
 }
 
+/** A piece of a text that was found. */
+export interface Piece {
+  text: string;
+  hit: boolean;
+}
+
 export interface MessageHit {
   id: string;
   conversation: string;
@@ -391,7 +397,13 @@ export interface MessageHit {
   author: string;
   author_id?: string;
   at_ms: number;
-  snippet: { text: string; hit: boolean }[];
+  snippet: Piece[];
+}
+
+/** An entry that says what was looked for. */
+export interface EntryHit extends EntrySummary {
+  found_in: 'question' | 'similar' | 'answer' | 'id';
+  snippet: Piece[];
 }
 
 export interface Page<T> {

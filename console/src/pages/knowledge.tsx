@@ -2,33 +2,64 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import * as http from '../api/http';
-import type { CommandResult, Entry, EntryContent, EntrySummary, Fields } from '../api/types';
+import type { CommandResult, Entry, EntryContent, EntryHit, EntrySummary, Fields } from '../api/types';
 import { t, tv } from '../i18n';
 import { go, href, route } from '../state/route';
 import { can } from '../state/session';
 import { loadMacros } from '../state/tenant';
 import { tell, tellError } from '../state/toasts';
 import { History } from '../ui/history';
-import { Empty, Field } from '../ui/parts';
+import { Empty, Field, Snippet } from '../ui/parts';
 
 const NEW = '+new';
 const STATUSES = ['draft', 'approved', 'retired'];
+/** Between the last key and the search. */
+const TYPING_MS = 200;
+const MAX_HITS = 200;
+
+type Listed = EntrySummary & Partial<EntryHit>;
 
 export function Knowledge() {
-  const [entries, setEntries] = useState<EntrySummary[] | null>(null);
+  const [entries, setEntries] = useState<Listed[] | null>(null);
+  const [total, setTotal] = useState(0);
   const [status, setStatus] = useState('');
   const [words, setWords] = useState('');
   const open = route.value[1];
 
   const load = () => {
     const query = status === 'waiting' ? { waiting: true } : status ? { status } : {};
-    http.everything<EntrySummary>('entries', query).then(setEntries, tellError);
+    let old = false;
+    const show = (items: Listed[], all: number) => {
+      if (old) return;
+      setEntries(items);
+      setTotal(all);
+    };
+    const text = words.trim();
+    const asked = text
+      ? http
+          .get<{ items: EntryHit[]; total: number }>('search/entries', { ...query, text, limit: MAX_HITS })
+          .then((found) => show(found.items, found.total))
+      : http.everything<EntrySummary>('entries', query).then((all) => show(all, all.length));
+    asked.catch(tellError);
+    return () => {
+      old = true;
+    };
   };
-  useEffect(load, [status]);
+  useEffect(() => {
+    let drop: (() => void) | undefined;
+    const timer = setTimeout(
+      () => {
+        drop = load();
+      },
+      words ? TYPING_MS : 0,
+    );
+    return () => {
+      clearTimeout(timer);
+      drop?.();
+    };
+  }, [status, words]);
 
-  const shown = (entries ?? []).filter((entry) =>
-    `${entry.id} ${entry.question} ${entry.category ?? ''}`.toLowerCase().includes(words.toLowerCase()),
-  );
+  const shown = entries ?? [];
   return (
     <main class="split">
       <section class="split-list" aria-label={t('knowledge.title')}>
@@ -61,6 +92,9 @@ export function Knowledge() {
           </select>
         </div>
         {entries && shown.length === 0 && <Empty>{t('knowledge.none')}</Empty>}
+        {total > shown.length && (
+          <p class="muted split-note">{t('knowledge.more', { shown: shown.length, total })}</p>
+        )}
         <ul>
           {shown.map((entry) => (
             <li key={entry.id}>
@@ -75,13 +109,22 @@ export function Knowledge() {
                     {[entry.category, entry.language, entry.id].filter(Boolean).join(' · ')}
                   </span>
                 </span>
+                {entry.snippet && entry.found_in !== 'id' && (
+                  <span class="split-found muted">
+                    <Snippet pieces={entry.snippet} />
+                  </span>
+                )}
               </a>
             </li>
           ))}
         </ul>
       </section>
       <section class="split-body" aria-label={t('knowledge.entry')}>
-        {open ? <EntryForm key={open} id={open} onChange={load} /> : <Empty>{t('knowledge.choose')}</Empty>}
+        {open ? (
+          <EntryForm key={open} id={open} onChange={() => void load()} />
+        ) : (
+          <Empty>{t('knowledge.choose')}</Empty>
+        )}
       </section>
     </main>
   );

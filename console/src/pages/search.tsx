@@ -6,7 +6,7 @@ import type { MessageHit } from '../api/types';
 import { dateTime, t, tv } from '../i18n';
 import { nameOf } from '../state/people';
 import { href } from '../state/route';
-import { Empty, Field } from '../ui/parts';
+import { Empty, Field, Snippet } from '../ui/parts';
 
 const AUTHORS = ['customer', 'agent', 'bot', 'system', 'note'];
 
@@ -100,9 +100,7 @@ export function Search() {
                 </time>
               </span>
               <p class="text">
-                {hit.snippet.map((piece, index) =>
-                  piece.hit ? <mark key={index}>{piece.text}</mark> : piece.text,
-                )}
+                <Snippet pieces={hit.snippet} />
               </p>
             </a>
           </li>

@@ -2,6 +2,7 @@
 
 import { type ComponentChildren, cloneElement, type VNode } from 'preact';
 import { useId } from 'preact/hooks';
+import type { Piece } from '../api/types';
 import { ago, dateTime, duration, t, tv } from '../i18n';
 import { coarseNow, now } from '../state/clock';
 import { dismiss, toasts } from '../state/toasts';
@@ -40,6 +41,13 @@ export function PhaseBadge({ phase, snoozed, held }: { phase: string; snoozed?: 
 
 export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
+}
+
+/** A piece of a text with what was looked for marked. */
+export function Snippet({ pieces }: { pieces: Piece[] }) {
+  return (
+    <>{pieces.map((piece, index) => (piece.hit ? <mark key={index}>{piece.text}</mark> : piece.text))}</>
+  );
 }
 
 /** A control with its name, and a hint that is read after it. */

@@ -58,6 +58,14 @@ pub(in crate::bridge) async fn ask(caller: Caller, asked: Json<Value>) -> Result
     Ok(Json(caller.up.query(&caller.who.tenant, name::ASK, asked.into_inner()).await?))
 }
 
+pub(in crate::bridge) async fn search_entries(caller: Caller, asked: Asked) -> Result<Json<Value>, Failure> {
+    caller.up.access.check(&caller.who, Permission::ReadEntry, &Resource::Tenant)?;
+    let known = ["text", "status", "waiting", "category", "language", "offset", "limit"];
+    let parameters = parameters(asked.into_inner(), &known, &["waiting"])?;
+    caller.up.caught_up().await?;
+    Ok(Json(caller.up.query(&caller.who.tenant, name::SEARCH_ENTRIES, parameters).await?))
+}
+
 /// Only messages of conversations that the caller may read: where that is not all of them, the newest or best hits are looked
 /// at one by one, and how many there are in all is not said.
 pub(in crate::bridge) async fn search(caller: Caller, asked: Asked) -> Result<Json<Value>, Failure> {

@@ -30,6 +30,7 @@ Examples:
   kefu faq add returns --question \"Can I return it?\" --similar \"send it back?\" --answer \"Within 14 days.\"
   kefu faq approve returns
   kefu faq list --waiting                         what waits for approval
+  kefu faq search 退货 --status draft
   kefu faq history returns
   kefu faq ask \"can I send it back?\"
   kefu faq export all.jsonl")]
@@ -54,6 +55,29 @@ pub enum Faq {
         language: Option<String>,
         /// Not more than this many
         #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Find entries by what they say, drafts and retired ones as well: all words, or parts of words
+    Search {
+        /// What is looked for
+        #[arg(required = true)]
+        text: Vec<String>,
+        #[command(flatten)]
+        tenant: TenantArg,
+        /// Only those with this status: draft, approved, retired
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those with a version that waits for approval
+        #[arg(long)]
+        waiting: bool,
+        /// Only those of this category
+        #[arg(long)]
+        category: Option<String>,
+        /// Only those in this language
+        #[arg(long)]
+        language: Option<String>,
+        /// Not more than this many, at most 500
+        #[arg(long, default_value_t = 20)]
         limit: usize,
     },
     /// Show an entry: what it says, what people made of it
@@ -260,6 +284,14 @@ impl Faq {
                 parameters["waiting"] = waiting.into();
                 let found = client.pages(&tenant, name::ENTRIES, parameters, limit).await?;
                 show::list(session, &found)
+            }
+            Self::Search { text, tenant, status, waiting, category, language, limit } => {
+                let client = session.connect().await?;
+                let tenant = tenant.of(&client.config);
+                let asked = json!({ "text": text.join(" "), "status": status, "waiting": waiting, "category": category,
+                    "language": language, "limit": limit });
+                let found = client.query(&tenant, name::SEARCH_ENTRIES, &asked).await?;
+                show::hits(session, &found)
             }
             Self::Show { entry, tenant, version } => {
                 let client = session.connect().await?;

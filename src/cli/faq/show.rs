@@ -5,7 +5,7 @@ use crate::{
         Session, TenantArg,
         diff::{diff, lines},
         error::{CliError, Exit},
-        output::{Output, Style, plain},
+        output::{Output, Style, note, plain},
     },
     faq::entry::{EntryVersion, State},
 };
@@ -94,6 +94,25 @@ pub(super) fn list(session: &mut Session, entries: &[Value]) -> Result<(), CliEr
     };
     let rows: Vec<[String; 7]> = entries.iter().map(row).collect();
     session.out.table(["ENTRY", "STATUS", "SIMILAR", "LANG", "CATEGORY", "USED", "QUESTION"], &rows)
+}
+
+/// What was found by what it says.
+pub(super) fn hits(session: &mut Session, found: &Value) -> Result<(), CliError> {
+    let items: &[Value] = found["items"].as_array().map_or(&[], Vec::as_slice);
+    if session.out.is_json() {
+        return items.iter().try_for_each(|item| session.out.json_line(item));
+    }
+    for item in items {
+        let head = format!("{}  {}  {}", text(&item["id"]), text(&item["status"]), plain(&text(&item["question"])));
+        session.out.line(session.out.styled(Style::Dim, head))?;
+        let line = session.out.marked(&item["snippet"]);
+        session.out.line(format!("  {line}"))?;
+    }
+    let total = found["total"].as_u64().unwrap_or_default();
+    if total as usize > items.len() {
+        note(format!("{} of {total}: see --limit", items.len()));
+    }
+    session.out.flush()
 }
 
 /// All of an entry, in its newest or in another version.

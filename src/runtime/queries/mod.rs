@@ -1,5 +1,6 @@
 //! Answers to the queries of [`kefu_events::query`], out of the store. Knows nothing of how they arrive.
 
+mod entries;
 mod figures;
 #[cfg(test)]
 mod tests;
@@ -223,6 +224,7 @@ impl Queries {
             name::AGENTS => self.agents(tenant, &read(parameters)?),
             name::ENTRY => self.entry(tenant, &read(parameters)?),
             name::ENTRIES => self.entries(tenant, &read(parameters)?),
+            name::SEARCH_ENTRIES => self.search_entries(tenant, &read(parameters)?),
             name::SEARCH_MESSAGES => self.search_messages(tenant, &read(parameters)?),
             name::ASK => self.ask(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),

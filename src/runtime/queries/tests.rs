@@ -10,6 +10,7 @@ use crate::{
     answering::{Desk, Library, Models},
     archive::Archive,
     contact::Contact,
+    faq::entry::Entry,
     runtime::projector::ProjectorState,
     settings::Settings,
     store::{
@@ -42,6 +43,7 @@ impl Fixture {
             (AggregateKind::Contact, KindOf::<Contact>::boxed()),
             (AggregateKind::Settings, KindOf::<Settings>::boxed()),
             (AggregateKind::Agent, KindOf::<Agent>::boxed()),
+            (AggregateKind::Faq, KindOf::<Entry>::boxed()),
         ];
         let desk = Desk::new(store.clone(), Library::new(dir.path().join("search"), Models::default()), None);
         let queries = Queries::new(
@@ -264,6 +266,45 @@ fn agents_by_status_queue_and_skill_with_what_they_have() {
         assert_eq!(fixture.error("acme", name::AGENTS, wrong), "invalid");
     }
     assert_eq!(fixture.error("acme", name::AGENT, json!({})), "invalid");
+}
+
+#[test]
+fn entries_are_found_by_what_they_say_whatever_their_status() {
+    let mut fixture = Fixture::new();
+    let draft = |question: &str, similar: &str, answer: &str, language: &str| {
+        let content = json!({"question": question, "similar": [similar], "answer": answer, "language": language});
+        json!({"type": "draft", "v": 1, "content": content})
+    };
+    let entries = [
+        ("returns", draft("Can I return shoes?", "send it back", "Within 14 days.", "en")),
+        ("refunds", draft("When do I get my money?", "refund", "After the return has come in.", "en")),
+        ("退货", draft("如何申請退貨？", "不想要了", "请在订单页申请。", "zh")),
+    ];
+    for (key, body) in entries {
+        fixture.command(AggregateKind::Faq, key, body);
+    }
+    fixture.command(AggregateKind::Faq, "refunds", json!({"type": "approve", "v": 1, "entry_version": 1}));
+    let found = |asked: Value| -> Vec<(String, String)> {
+        let answer = fixture.ask("acme", name::SEARCH_ENTRIES, asked);
+        let items = answer["items"].as_array().unwrap();
+        assert!(answer["total"].as_u64().unwrap() >= items.len() as u64);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        items.iter().map(|item| (text(&item["id"]), text(&item["found_in"]))).collect()
+    };
+    let one = |id: &str, place: &str| (id.to_owned(), place.to_owned());
+    assert_eq!(found(json!({"text": "Return"})), [one("returns", "question"), one("refunds", "answer")]);
+    assert_eq!(found(json!({"text": "return", "status": "approved"})), [one("refunds", "answer")]);
+    assert_eq!(found(json!({"text": "return", "waiting": true})), [one("returns", "question")]);
+    assert_eq!(found(json!({"text": "return", "limit": 1, "offset": 1})), [one("refunds", "answer")]);
+    assert_eq!(found(json!({"text": "退货"})), [one("退货", "question")]);
+    assert_eq!(found(json!({"text": "refu"})), [one("refunds", "similar")]);
+    assert_eq!(found(json!({"text": "money refund"})).len(), 1, "in two places");
+    assert!(found(json!({"text": "return", "language": "zh"})).is_empty());
+    assert!(found(json!({"text": "return tomorrow"})).is_empty());
+    assert_eq!(fixture.ask("other", name::SEARCH_ENTRIES, json!({"text": "return"}))["total"], 0);
+    for wrong in [json!({}), json!({"text": "  "}), json!({"text": "a", "limit": 0})] {
+        assert_eq!(fixture.error("acme", name::SEARCH_ENTRIES, wrong), "invalid");
+    }
 }
 
 #[test]

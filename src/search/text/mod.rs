@@ -4,11 +4,13 @@
 //! - [`language`]: which language a text is in;
 //! - [`words`]: the words of a text: stems in English, words and single characters in Chinese, and the same as a tokenizer of
 //!   tantivy;
-//! - [`spelling`]: the known word that an unknown one was meant to be.
+//! - [`spelling`]: the known word that an unknown one was meant to be;
+//! - [`find`]: what somebody types, in a text, and the piece of it to show.
 //!
 //! Pure and the same everywhere: an index built by one of these must be asked by the same. [`VERSION`] is part of each
 //! index's identity.
 
+pub mod find;
 pub mod fold;
 pub mod language;
 pub mod spelling;
