@@ -41,6 +41,7 @@ export async function mergedAndSeparated(page, customer, other) {
     await card.getByText(other.id).first().waitFor();
     await go(page, `#/inbox/all/${other.key}`);
     await card.getByText(customer.id).first().waitFor();
+    await card.getByText(`Part of ${customer.name}`).waitFor();
     await screenshot(page, 'merged-light');
   });
   await step('they are separated again', async () => {

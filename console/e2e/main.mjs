@@ -99,7 +99,7 @@ async function scenario() {
       ['conversation', `#/inbox/all/${customer.key}`, '.timeline .message'],
       ['wall', '#/wall', '.agent-name'],
       ['agent', `#/admin/agents/${environment.agentA.user}`, '.split-body .choices'],
-      ['rules', '#/admin/rules', '.rule'],
+      ['rules', '#/admin/rules', '.rules-head'],
       ...reports.PAGES,
     ],
     { prefix: 'phone-' },

@@ -59,6 +59,7 @@ export const formsEn = {
   'merge.done': 'They are one contact now.',
   'merge.slow': 'The merge is under way, and not confirmed yet. Look again in a while.',
   'merge.declined': 'The other contact has declined: they were not merged.',
+  'merge.partOf': 'Part of {name}',
   'merge.parts': 'Merged into it',
   'merge.separate': 'Separate',
   'merge.separateOf': 'Separate {name} again',

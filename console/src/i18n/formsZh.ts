@@ -61,6 +61,7 @@ export const formsZh: Record<keyof typeof formsEn, string> = {
   'merge.done': '已合并为一个联系人。',
   'merge.slow': '正在合并，尚未确认。请稍后再看。',
   'merge.declined': '对方联系人未接受：没有合并。',
+  'merge.partOf': '已并入 {name}',
   'merge.parts': '已并入的联系人',
   'merge.separate': '拆分',
   'merge.separateOf': '重新拆分 {name}',

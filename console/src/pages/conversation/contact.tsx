@@ -35,6 +35,7 @@ export function ContactSection({ of }: { of: string }) {
   return (
     <section aria-label={t('customer.about')}>
       <h3>{t('customer.about')}</h3>
+      {person.key !== of && <p>{t('merge.partOf', { name: nameOfContact(details, person.key) })}</p>}
       {(details.identities ?? []).length > 0 && (
         <ul class="plain">
           {details.identities!.map((identity) => (
