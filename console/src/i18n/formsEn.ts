@@ -42,7 +42,7 @@ export const formsEn = {
   'merge.title': 'Merge contacts',
   'merge.lead': 'Which contact is the same person as {name}?',
   'merge.words': 'Name, id or CHANNEL:ID',
-  'merge.wordsHint': 'The whole value of an attribute, such as an address, finds anybody.',
+  'merge.wordsHint': 'Or the whole value of an attribute, such as an e-mail address.',
   'merge.none': 'No other contact has these words.',
   'merge.more': 'There are more than {n} contacts; only these were looked through.',
   'merge.similar': 'With an attribute in common',

@@ -44,7 +44,7 @@ export const formsZh: Record<keyof typeof formsEn, string> = {
   'merge.title': '合并联系人',
   'merge.lead': '哪个联系人与 {name} 是同一个人？',
   'merge.words': '姓名、编号或“渠道:编号”',
-  'merge.wordsHint': '用属性的完整值（例如邮箱）可以找到任何人。',
+  'merge.wordsHint': '也可以输入属性的完整值，例如邮箱。',
   'merge.none': '没有其他联系人包含这些词。',
   'merge.more': '联系人超过 {n} 个，只查看了其中一部分。',
   'merge.similar': '属性值相同的联系人',

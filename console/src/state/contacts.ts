@@ -10,7 +10,9 @@ import { mergedBy } from './tenant';
 export const MAX_LOOKED_AT = 2000;
 const PAGE = 500;
 const MAX_FOUND = 20;
-const MAX_ATTRIBUTES = 5;
+const MAX_ATTRIBUTES = 8;
+/** Attributes that are asked for whether or not anybody is known to have them. */
+const USUAL = ['email', 'phone'];
 /** Both sides of a merge are told within milliseconds; this is for when they are not. */
 const PATIENCE_MS = 5000;
 const PAUSE_MS = 150;
@@ -57,7 +59,7 @@ export async function alike(person: Contact): Promise<ContactSummary[]> {
 
 /** Those who are meant by these words: a whole value of an attribute, or anything of the first contacts that there are. */
 export async function find(words: string, person: Contact): Promise<Found> {
-  const names = new Set([...mergedBy.value, ...Object.keys(person.details.attributes ?? {})]);
+  const names = new Set([...mergedBy.value, ...USUAL, ...Object.keys(person.details.attributes ?? {})]);
   const known = [...names].slice(0, MAX_ATTRIBUTES).map((name): [string, string] => [name, words]);
   const all = (await byAttributes(known)).filter(isOther(person));
   let [looked, after, more] = [0, undefined as string | undefined, true];
