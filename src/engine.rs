@@ -149,6 +149,7 @@ impl Engine {
             journal: options.journal.clone(),
             subjects: Arc::clone(&options.subjects),
             store: store.clone(),
+            progress: projector.progress(),
             node: options.name.clone(),
             private: options.private_webhooks,
         })?;

@@ -14,6 +14,8 @@ const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// Time for the connection alone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A server that wants to be left alone for longer is asked again all the same: it may have written anything.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// Why a server gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,12 +62,12 @@ impl Fault {
         matches!(self, Self::Unreachable(_) | Self::Timeout | Self::RateLimited { .. } | Self::Failed { .. })
     }
 
-    /// How long to wait before attempt `attempt` (the first repetition is 1): what the server wants, else 200 ms, doubled
+    /// How long to wait before attempt `attempt` (the first repetition is 1): what the server wants, up to an hour, else 200 ms, doubled
     /// each time; `spread` in [0, 1) makes it up to half longer, so that many clients do not come back at once.
     pub fn wait_before(&self, attempt: u32, spread: f64) -> Duration {
         let own = Duration::from_millis(200).saturating_mul(1 << attempt.saturating_sub(1).min(10));
         let wait = match self {
-            Self::RateLimited { retry_after: Some(wait) } => *wait,
+            Self::RateLimited { retry_after: Some(wait) } => (*wait).min(LONGEST_WAIT),
             _ => own,
         };
         wait.mul_f64(1.0 + spread.clamp(0.0, 1.0) / 2.0)

@@ -36,8 +36,10 @@ pub enum Content {
     /// A structured card (an order, a product, a menu), passed through to whoever can show it.
     Card {
         /// A title to show where the card itself cannot be shown.
+        #[schemars(extend("x-personal" = true))]
         title: String,
         /// The card's own fields.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         fields: Map<String, Value>,
     },
@@ -46,6 +48,7 @@ pub enum Content {
         /// The event's name, in the channel's words.
         name: String,
         /// Its details.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         fields: Map<String, Value>,
     },
@@ -64,6 +67,7 @@ pub enum Content {
         /// What became of it.
         state: DeliveryState,
         /// The channel's reason, for `failed`.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },

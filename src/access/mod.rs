@@ -30,6 +30,7 @@ pub use crate::policy::{
 pub use accounts::{AccountError, Commands, Issued, NewToken, SignInError, SignedIn};
 pub use decisions::Checker;
 pub use principal::{Credential, Grant, Principal, Role, Scope};
+pub(crate) use throttle::network_of;
 
 use crate::{policy::Class, runtime::projector::Progress, store::Store};
 use kefu_events::Timestamp;

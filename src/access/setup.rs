@@ -3,9 +3,11 @@
 use super::{
     Access, AccountError, SignedIn, accounts, lock, password,
     secret::{self, SETUP_PREFIX},
+    user,
 };
+use crate::{aggregate::Tracked, store::UserFilter};
 use kefu_events::{
-    Refusal, V,
+    AggregateKind, Refusal, V,
     user::{Grant, Role, Scope, UserCommand},
 };
 
@@ -46,27 +48,54 @@ impl Access {
         let hash = secret::hash_of(code).ok_or_else(not_good)?;
         // Taken out, so that no two use it at once.
         let tenant = lock(&self.0.setup).remove(&hash).ok_or_else(not_good)?;
-        let made = self.first_user(&tenant, user, name, password).await;
-        if let Err(error) = made {
-            lock(&self.0.setup).insert(hash, tenant);
-            return Err(error);
-        }
-        Ok(self.sign_in(&tenant, user, password, from).await?)
+        let (this, of) = (self.clone(), tenant.clone());
+        let [user, name, password] = [user, name, password].map(str::to_owned);
+        let (who, new) = (user.clone(), password.clone());
+        // To its end, also where whoever asked for it hangs up: half of it would be a user who cannot sign in.
+        let made = tokio::spawn(async move {
+            let made = this.first_user(&of, &who, &name, &new).await;
+            if made.is_err() {
+                lock(&this.0.setup).insert(hash, of);
+            }
+            made
+        });
+        made.await.map_err(|error| AccountError::Unavailable(error.to_string()))??;
+        Ok(self.sign_in(&tenant, &user, &password, from).await?)
+    }
+
+    fn has_no_credentials(&self, tenant: &str, user: &str) -> bool {
+        let stored =
+            self.0.node.as_ref().and_then(|node| node.store.snapshot(tenant, AggregateKind::User, user).ok()?);
+        let found = stored.and_then(|stored| serde_json::from_slice::<Tracked<user::State>>(&stored).ok());
+        found.is_some_and(|Tracked { state, .. }| {
+            state.grants.contains_key(&Role::Administrator)
+                && state.password.is_none()
+                && state.sessions.is_empty()
+                && state.tokens.is_empty()
+        })
     }
 
     async fn first_user(&self, tenant: &str, user: &str, name: &str, password: &str) -> Result<(), AccountError> {
         let (who, new) = (user.to_owned(), password.to_owned());
         let hashed = self.0.accounts.hash(move || password::hash(&who, &new)).await;
         let hash = hashed.map_err(AccountError::Unavailable)??;
-        let has_users = self.0.node.as_ref().map(|node| node.store.has_users(tenant));
-        if !matches!(has_users, Some(Ok(false))) {
-            let message = "there are users already: ask one of them who manages users";
-            return Err(AccountError::Refused(Refusal::new("exists", message)));
-        }
+        let users = self.0.node.as_ref().and_then(|node| {
+            let now = chrono::Utc::now().into();
+            node.store.users(tenant, UserFilter::All, now, None, 2).ok()
+        });
+        let create = match users.as_ref().map(|page| &page.items[..]) {
+            Some([]) => true,
+            // It was begun before, and the bus failed.
+            Some([one]) if one.id == user && self.has_no_credentials(tenant, user) => false,
+            _ => {
+                let message = "there are users already: ask one of them who manages users";
+                return Err(AccountError::Refused(Refusal::new("exists", message)));
+            }
+        };
         let grants = vec![Grant { role: Role::Administrator, scope: Scope::All }];
-        let create = UserCommand::Create { v: V, name: name.to_owned(), grants };
+        let create = create.then(|| UserCommand::Create { v: V, name: name.to_owned(), grants });
         let set = UserCommand::SetPassword { v: V, hash: Some(hash), keep: None };
-        for command in [create, set] {
+        for command in create.into_iter().chain([set]) {
             let result = self.ask(tenant, user, accounts::kefu(), None, None, command).await?;
             if let Some(refusal) = result.refusal {
                 return Err(AccountError::Refused(refusal));

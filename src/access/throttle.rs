@@ -2,8 +2,8 @@
 //!
 //! A try is counted when it begins and taken back when it succeeds, so that many at once do not get past it. After some free
 //! ones the wait doubles with each. For one user it stays under a minute, because somebody else can cause it; for one
-//! address it grows to a quarter of an hour. What was not tried for an hour is forgotten, and so is the oldest when there is
-//! no more room.
+//! address it grows to a quarter of an hour. Every quarter of an hour one try is forgiven, so that an office does not pay for the
+//! mistyped passwords of a week. What was not tried for an hour is forgotten, and so is the oldest when there is no more room.
 
 use lru::LruCache;
 use std::{net::IpAddr, num::NonZeroUsize, time::Duration};
@@ -12,6 +12,7 @@ use std::{net::IpAddr, num::NonZeroUsize, time::Duration};
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 const FORGET_MS: i64 = 3_600_000;
 const FIRST_WAIT_MS: i64 = 1_000;
+const FORGIVE_MS: i64 = 900_000;
 
 /// Tries without waiting, and how long a wait grows.
 #[derive(Clone, Copy)]
@@ -27,8 +28,19 @@ const ADDRESS: Rule = Rule { free: 20, longest_ms: 900_000 };
 
 #[derive(Debug, Clone, Copy)]
 struct Tries {
-    count: u32,
+    /// Tries that are not forgiven, times [`FORGIVE_MS`].
+    debt_ms: i64,
     last_ms: i64,
+}
+
+impl Tries {
+    fn debt_ms(self, now_ms: i64) -> i64 {
+        (self.debt_ms - (now_ms - self.last_ms).max(0)).max(0)
+    }
+
+    fn count(self, now_ms: i64) -> u32 {
+        u32::try_from((self.debt_ms(now_ms) + FORGIVE_MS - 1) / FORGIVE_MS).unwrap_or(u32::MAX)
+    }
 }
 
 /// What was tried lately.
@@ -65,7 +77,7 @@ impl Throttle {
         self.users.pop(user);
         // Not forgotten altogether: whoever has one account could try all others from there.
         if let Some(tries) = self.addresses.get_mut(&network_of(address)) {
-            tries.count = tries.count.saturating_sub(1);
+            tries.debt_ms = (tries.debt_ms - FORGIVE_MS).max(0);
         }
     }
 }
@@ -76,19 +88,20 @@ fn left_ms(of: &mut LruCache<String, Tries>, key: &str, rule: Rule, now_ms: i64)
         of.pop(key);
         return 0;
     }
-    let Some(over) = tries.count.checked_sub(rule.free) else { return 0 };
+    // As of the last try: what is forgiven while one waits shortens the next wait.
+    let Some(over) = tries.count(tries.last_ms).checked_sub(rule.free) else { return 0 };
     let wait = (FIRST_WAIT_MS << over.min(20)).min(rule.longest_ms);
     // A clock that was set back does not make anybody wait for longer.
     (tries.last_ms + wait - now_ms).min(wait)
 }
 
 fn count(of: &mut LruCache<String, Tries>, key: &str, now_ms: i64) {
-    let before = of.get(key).map_or(0, |tries| tries.count);
-    of.put(key.to_owned(), Tries { count: before.saturating_add(1), last_ms: now_ms });
+    let before = of.get(key).map_or(0, |tries| tries.debt_ms(now_ms));
+    of.put(key.to_owned(), Tries { debt_ms: before.saturating_add(FORGIVE_MS), last_ms: now_ms });
 }
 
 /// What counts as one address: of version 6, the network that one customer of a provider gets.
-fn network_of(address: &str) -> String {
+pub(crate) fn network_of(address: &str) -> String {
     match address.parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
             let [a, b, c, d, ..] = address.segments();
@@ -132,7 +145,8 @@ mod tests {
         let mut throttle = Throttle::default();
         let waits = waits(&mut throttle, 32, |n| (format!("demo/u{n}"), format!("2001:db8:1:2::{n:x}")));
         assert_eq!(waits[..20], [0; 20]);
-        assert_eq!(waits[20..], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        // One is forgiven meanwhile.
+        assert_eq!(waits[20..], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512, 900]);
     }
 
     #[test]
@@ -150,6 +164,20 @@ mod tests {
         }
         assert!(throttle.begin("bob", "10.0.0.2", 40).is_err());
         assert!(throttle.begin("bob", "10.0.0.2", 40 + FORGET_MS).is_ok());
+    }
+
+    #[test]
+    fn an_office_does_not_pay_for_the_mistyped_passwords_of_days() {
+        let mut throttle = Throttle::default();
+        // Every half hour somebody mistypes a password, and every ten minutes somebody signs in.
+        for n in 0..1_000 {
+            let at = n * 600_000;
+            if n % 3 == 0 {
+                throttle.begin(&format!("demo/u{n}"), "192.0.2.1", at).expect("a mistyped password");
+            }
+            throttle.begin("demo/ann", "192.0.2.1", at + 300_000).expect("a right one");
+            throttle.succeeded("demo/ann", "192.0.2.1");
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use super::{
     answer::Failure,
+    front::Front,
     limit::{self, Limits},
     upstream::Upstream,
 };
-use crate::access::{AuthError, Principal, customer::CUSTOMER_PREFIX};
+use crate::access::{AuthError, Principal, customer::CUSTOMER_PREFIX, network_of};
 use crate::journal::Journal;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use futures::{FutureExt, future::LocalBoxFuture};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub upstream: OnceLock<Arc<Upstream>>,
     /// How often one may ask.
     pub limits: Limits,
+    /// Names and proxies.
+    pub front: Front,
 }
 
 /// Somebody who may ask, and the node that is asked.
@@ -53,9 +56,16 @@ fn upstream(request: &HttpRequest) -> Result<Arc<Upstream>, Failure> {
     up.ok_or_else(|| Failure::unavailable("kefu is starting: /readyz says what it waits for"))
 }
 
-/// The address of whoever is connected: not what a header says, which anybody can write.
-fn address(request: &HttpRequest) -> String {
-    request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
+/// Counts a request of somebody who has not shown who it is, by the address or the network that it came from.
+fn take_stranger(request: &HttpRequest) -> Result<(), Failure> {
+    let shared = shared(request)?;
+    let asker = format!("address {}", network_of(&shared.front.address(request)));
+    shared.limits.take(&asker, limit::STRANGER, Instant::now())
+}
+
+/// Whether whoever asks does it over TLS.
+pub(super) fn is_secure(request: &HttpRequest) -> bool {
+    shared(request).is_ok_and(|shared| shared.front.is_secure(request))
 }
 
 impl FromRequest for Stranger {
@@ -64,8 +74,8 @@ impl FromRequest for Stranger {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready((|| {
-            let (up, address) = (upstream(request)?, address(request));
-            shared(request)?.limits.take(&format!("address {address}"), limit::STRANGER, Instant::now())?;
+            let (up, address) = (upstream(request)?, shared(request)?.front.address(request));
+            take_stranger(request)?;
             if !request.method().is_safe() {
                 guard(request)?;
             }
@@ -105,8 +115,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
             cookie.value().to_owned()
         }
         (None, None) => {
-            let asker = format!("address {}", address(request));
-            shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
+            take_stranger(request)?;
             return Err(Failure::unauthenticated(
                 "sign in by POST /api/v1/session, or send `Authorization: Bearer TOKEN`",
             ));
@@ -114,17 +123,18 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Failure> {
     };
     let known = match up.access.authenticate(&token) {
         Err(AuthError::Unknown) if token.starts_with(CUSTOMER_PREFIX) => {
-            let asker = format!("address {}", address(request));
-            let customer = up.customers.authenticate(&up.journal, &token).await;
-            if customer.is_err() {
-                shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
+            match up.customers.known(&token) {
+                Some(customer) => Ok(customer),
+                // The bus is asked: not as often as a stranger likes.
+                None => {
+                    take_stranger(request)?;
+                    Ok(up.customers.authenticate(&up.journal, &token).await?)
+                }
             }
-            Ok(customer?)
         }
         // Made a moment ago, perhaps, on another node or by the command line.
         Err(AuthError::Unknown) => {
-            let asker = format!("address {}", address(request));
-            shared(request)?.limits.take(&asker, limit::STRANGER, Instant::now())?;
+            take_stranger(request)?;
             let last = up.journal.position().await.map_err(Failure::from)?.last;
             up.projected(last).await?;
             up.access.authenticate(&token)

@@ -3,7 +3,7 @@
 use super::{answer::Failure, limit, upstream::Upstream};
 use crate::{
     access::{
-        AuthError, Credential, Permission, Principal, Resource,
+        Credential, Permission, Principal, Resource,
         customer::{self, CUSTOMER_KEY_PREFIX, Claims},
         secret::new_secret,
     },
@@ -17,11 +17,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The note that holds the key of all customers' tokens.
 const KEY_NOTE: &str = "customer-tokens";
+/// A key that was changed, so that all tokens end, is good no longer than this on nodes that do not know.
+const KEY_IS_FRESH: Duration = Duration::from_secs(60);
 /// How long a token is good, unless it is said, and at most.
 const USUAL_S: u64 = 3_600;
 const LONGEST_S: u64 = 24 * 3_600;
@@ -30,13 +32,16 @@ const MAX_ID_BYTES: usize = 512;
 /// Characters of what a customer says in one message.
 const MAX_TEXT_CHARS: usize = 16_000;
 
-/// The key, once it was read.
+/// The key, once it was read, and when.
 #[derive(Default)]
-pub(super) struct Customers(Mutex<Option<String>>);
+pub(super) struct Customers(Mutex<Option<(String, Instant)>>);
 
 impl Customers {
-    fn known(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Who shows this token, as far as that is known without asking the bus.
+    pub fn known(&self, token: &str) -> Option<Principal> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (key, _) = known.filter(|(_, read)| read.elapsed() < KEY_IS_FRESH)?;
+        customer::read(&key, token, chrono::Utc::now().into()).ok().map(Claims::principal)
     }
 
     /// The key of now; one is made where there is none yet.
@@ -44,7 +49,7 @@ impl Customers {
         loop {
             if let Some(note) = journal.note(KEY_NOTE).await? {
                 let key = String::from_utf8_lossy(&note.value).into_owned();
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.clone(), Instant::now()));
                 return Ok(key);
             }
             let key = new_secret(CUSTOMER_KEY_PREFIX).map_err(|error| Failure::internal(&error))?;
@@ -53,16 +58,9 @@ impl Customers {
         }
     }
 
-    /// Who shows this token.
+    /// Who shows this token, by the key that is on the bus now.
     pub async fn authenticate(&self, journal: &impl Journal, token: &str) -> Result<Principal, Failure> {
-        let now = Timestamp::from(chrono::Utc::now());
-        let known = self.known().map(|key| customer::read(&key, token, now));
-        let read = match known {
-            // Another node may have made another key since.
-            None | Some(Err(AuthError::Unknown)) => customer::read(&self.key(journal).await?, token, now),
-            Some(read) => read,
-        };
-        Ok(read?.principal())
+        Ok(customer::read(&self.key(journal).await?, token, chrono::Utc::now().into())?.principal())
     }
 }
 

@@ -4,7 +4,7 @@
 //! it holds no truth, and a client's place is a sequence of the log. In reading order: `routes` is the table of all that
 //! can be asked over HTTP, `api` what each does; `socket` is one WebSocket, `hub` the log as clients see it, `poll` the same by
 //! long polling; `inbox` the lists; `customers` those who write from pages of their own; `presence` tells agents' aggregates who
-//! is there; `oidc` signing in at a provider; `tls` the certificate; `live` is what is of no moment a minute later; `console` the
+//! is there; `oidc` signing in at a provider; `tls` the certificate; `front` names and proxies; `live` is what is of no moment a minute later; `console` the
 //! web page; `pages` what a machine's supervisor and Prometheus ask; `measure` counts.
 //!
 //! It may not decide anything: commands go to the aggregates like everybody's. While kefu starts, there is no node behind it
@@ -20,7 +20,7 @@ mod caller;
 mod commands;
 mod console;
 mod customers;
-mod host;
+mod front;
 mod hub;
 mod inbox;
 mod limit;
@@ -36,6 +36,7 @@ mod socket;
 mod tls;
 mod upstream;
 
+pub use front::Front;
 pub use oidc::{OidcOptions, UserClaim};
 pub use openapi::document as openapi;
 pub use routes::{Door, ROUTES, Route};
@@ -104,6 +105,8 @@ pub struct BridgeOptions {
     pub metrics_token: Option<String>,
     /// The certificate, where it is HTTPS.
     pub tls: Option<Arc<Tls>>,
+    /// Its names, and the proxies before it.
+    pub front: Front,
 }
 
 /// The running server. Dropping it leaves it running.
@@ -125,7 +128,7 @@ impl Bridge {
         let tls = options.tls;
         let (is_tls, config) = (tls.is_some(), tls.as_ref().map(Tls::config).transpose().map_err(io::Error::other)?);
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { upstream: OnceLock::new(), limits: Limits::default() });
+        let shared = Arc::new(Shared { upstream: OnceLock::new(), limits: Limits::default(), front: options.front });
         let asked = Arc::clone(&shared);
         let guard = MetricsGuard::new(options.metrics_token.as_deref());
         let (tell, told) = std::sync::mpsc::channel();
@@ -139,7 +142,7 @@ impl Bridge {
                         .app_data(web::PayloadConfig::new(api::files::MAX_FILE_BYTES))
                         .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES).error_handler(wrong_body))
                         .app_data(web::QueryConfig::default().error_handler(wrong_query))
-                        .wrap(middleware::from_fn(host::only_known_hosts))
+                        .wrap(middleware::from_fn(front::only_known_hosts))
                         .wrap(secure_headers(is_tls))
                         .wrap(middleware::from_fn(measure::counted))
                         .configure(pages::routes)

@@ -4,7 +4,10 @@
 //! it. What belongs to one attempt (state, nonce, verifier) is in a cookie of the browser that began it, so that any node can end
 //! it, and no other browser.
 
-use super::{answer::Failure, caller::Stranger};
+use super::{
+    answer::Failure,
+    caller::{Stranger, is_secure},
+};
 use crate::{
     access::{SignInError, SignedIn},
     http::{self, Fault, Secret},
@@ -138,7 +141,7 @@ async fn client(options: &OidcOptions) -> Result<Client, Failure> {
 fn cookie(request: &HttpRequest, value: String) -> Cookie<'static> {
     // The provider's page leads back here: a strict cookie would not come along.
     let cookie = Cookie::build(COOKIE, value).http_only(true).same_site(SameSite::Lax).path(PATH);
-    cookie.secure(request.app_config().secure()).max_age(Age::minutes(ATTEMPT_MINUTES)).finish()
+    cookie.secure(is_secure(request)).max_age(Age::minutes(ATTEMPT_MINUTES)).finish()
 }
 
 /// Sends the browser to the provider.

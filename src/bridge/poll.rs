@@ -13,11 +13,14 @@ use kefu_events::bridge::{ClientFrame, Topic, View, default_topics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
+use tokio::time::timeout;
 
 /// Frames of one answer.
 const MAX_FRAMES: usize = 500;
 /// How long a request may wait: proxies cut longer ones off.
 const MAX_WAIT_S: u64 = 60;
+/// How long the log may keep a request waiting that it has something for.
+const READING: Duration = Duration::from_secs(5);
 /// Unless it says otherwise.
 const WAIT_S: u64 = 25;
 
@@ -62,6 +65,18 @@ pub(super) async fn events(caller: Caller, asked: Query<Asked>) -> Result<Json<V
     let until = tokio::time::sleep(Duration::from_secs(wait));
     tokio::pin!(until);
     'polled: loop {
+        // It is there, and nobody has to be waited for.
+        loop {
+            match timeout(READING, feed.next_missed()).await {
+                Ok(None) => break,
+                Ok(Some(happened)) => {
+                    if !take(happened, &feed, &mut frames, &mut last)? || frames.len() == MAX_FRAMES {
+                        break 'polled;
+                    }
+                }
+                Err(_) => break 'polled,
+            }
+        }
         // Everything up to here is in the feed already.
         let position = up.hub.position().seq;
         while let Some(happened) = feed.try_next() {
@@ -69,9 +84,7 @@ pub(super) async fn events(caller: Caller, asked: Query<Asked>) -> Result<Json<V
                 break 'polled;
             }
         }
-        if !feed.is_reading() {
-            last = last.max(position);
-        }
+        last = last.max(position);
         if !frames.is_empty() {
             break;
         }

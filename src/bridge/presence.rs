@@ -60,6 +60,14 @@ pub(super) async fn tell(
     journal.publish(Outgoing::Command { tenant, source, key, id, payload: payload.into() }).await
 }
 
+/// Says that a connection is gone, again and again until it could be said: nobody else looks for it while this node lives.
+pub(super) async fn gone(journal: impl Journal, tenant: String, user: String, connection: String) {
+    while let Err(error) = tell(&journal, &tenant, &user, &connection, false).await {
+        tracing::debug!(%error, user, "that an agent's connection is gone is said again");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// Looks after agents whose node has died, until it is dropped. All nodes do: what is said twice is refused the second time.
 pub(super) async fn run(journal: impl Journal, store: Store) {
     let mut known = None;
@@ -89,6 +97,9 @@ async fn clean(
     if nodes.is_empty() {
         return Ok(());
     }
+    // Before, agents and their connections are those of some day in the past.
+    let last = journal.position().await?.last;
+    store.watch_projected().wait_for(|seq| *seq >= last).await?;
     let settings = store.settings();
     for tenant in settings.tenants() {
         let mut gone = Vec::new();

@@ -81,13 +81,23 @@ async fn serve(caller: Caller, mut session: Session, mut messages: AggregatedMes
     match told {
         Ok(mut socket) => {
             let _ = socket.run(&mut messages).await;
+            close(session).await;
             socket.end().await;
         }
         Err(failure) => {
-            let _ = session.text(error_frame(&failure, true)).await;
+            let _ = timed(session.text(error_frame(&failure, true))).await;
+            close(session).await;
         }
     }
-    let _ = session.close(Some(CloseReason::from(CloseCode::Normal))).await;
+}
+
+async fn close(session: Session) {
+    let _ = timed(session.close(Some(CloseReason::from(CloseCode::Normal)))).await;
+}
+
+/// What is told goes into the connection, and waits where the client does not read: not for longer than it may be silent.
+async fn timed(told: impl Future<Output = Result<(), actix_ws::Closed>>) -> Result<(), Ended> {
+    tokio::time::timeout(SILENCE, told).await.map_err(|_| Ended)?.map_err(Ended::from)
 }
 
 /// The client's first frame.
@@ -214,7 +224,7 @@ impl Socket {
             Start::Anew { seq, reason } => (seq, snapshot(up, feed.reach(), seq, reason).await?),
         };
         let gone = |_| Failure::invalid("the connection ended");
-        session.text(to_text(&frame)).await.map_err(gone)?;
+        timed(session.text(to_text(&frame))).await.map_err(gone)?;
         let connection = presence::connection(&up.node, number);
         let (heard, up) = (Instant::now(), Arc::clone(up));
         let mut socket = Self { up, session, feed, notices, last, number, connection: None, heard, watched: None };
@@ -235,7 +245,7 @@ impl Socket {
         for commit in commits.into_iter().filter(|commit| commit.seq <= until) {
             let Some(shown) = customers::projected(&commit.payload) else { continue };
             let gone = |_| Failure::invalid("the connection ended");
-            self.session.text(commit_frame(commit.seq, self.last, &shown.to_string())).await.map_err(gone)?;
+            self.say(commit_frame(commit.seq, self.last, &shown.to_string())).await.map_err(gone)?;
             self.last = commit.seq;
         }
         Ok(())
@@ -246,8 +256,12 @@ impl Socket {
         let Principal { tenant, user, .. } = self.feed.reach().principal.clone();
         let (asked, whose, name) = (tenant.clone(), user.clone(), connection.clone());
         let known = self.up.read(move |this| Ok(presence::is_known(&this.store, &asked, &whose, &name)?)).await?;
-        if known == Some(false) {
-            presence::tell(&self.up.journal, &tenant, &user, &connection, true).await?;
+        if known == Some(false)
+            && let Err(error) = presence::tell(&self.up.journal, &tenant, &user, &connection, true).await
+        {
+            // It may have been said all the same.
+            actix_web::rt::spawn(presence::gone(self.up.journal.clone(), tenant, user, connection));
+            return Err(error.into());
         }
         self.connection = known.map(|_| connection);
         Ok(())
@@ -261,7 +275,7 @@ impl Socket {
                 happened = self.feed.next() => self.happened(happened).await?,
                 Some(result) = under_way.next(), if !under_way.is_empty() => {
                     let frame: ServerFrame = result;
-                    self.session.text(to_text(&frame)).await?;
+                    self.say(to_text(&frame)).await?;
                 }
                 message = messages.next(), if under_way.len() < MAX_COMMANDS => {
                     let Some(Ok(message)) = message else { return Err(Ended) };
@@ -276,7 +290,7 @@ impl Socket {
                     if self.heard.elapsed() > SILENCE {
                         return Err(Ended);
                     }
-                    self.session.ping(b"").await?;
+                    timed(self.session.ping(b"")).await?;
                     self.heartbeat().await?;
                     self.check().await?;
                 }
@@ -288,7 +302,7 @@ impl Socket {
         match happened {
             Happened::Seen(seen) => {
                 let Some(commit) = self.feed.reach().shown(&seen) else { return Ok(()) };
-                self.session.text(commit_frame(seen.seq, self.last, &commit)).await?;
+                self.say(commit_frame(seen.seq, self.last, &commit)).await?;
                 self.last = seen.seq;
                 Ok(())
             }
@@ -296,7 +310,7 @@ impl Socket {
                 let renewed = self.renewed(seen.seq).await;
                 match renewed {
                     Ok(false) if self.feed.reach().sees(&seen) => {
-                        self.session.text(commit_frame(seen.seq, self.last, seen.text())).await?;
+                        self.say(commit_frame(seen.seq, self.last, seen.text())).await?;
                         self.last = seen.seq;
                         Ok(())
                     }
@@ -325,13 +339,13 @@ impl Socket {
         let (Start::From(seq) | Start::Anew { seq, .. }) = start;
         let frame = snapshot(&self.up, feed.reach(), seq, "permissions_changed").await?;
         let gone = |_| Failure::invalid("the connection ended");
-        self.session.text(to_text(&frame)).await.map_err(gone)?;
+        self.say(to_text(&frame)).await.map_err(gone)?;
         (self.feed, self.last) = (feed, seq);
         Ok(true)
     }
 
     async fn fail(&mut self, failure: &Failure) -> Result<(), Ended> {
-        self.session.text(error_frame(failure, true)).await?;
+        self.say(error_frame(failure, true)).await?;
         Err(Ended)
     }
 
@@ -344,7 +358,7 @@ impl Socket {
         }
         let seq = if self.feed.is_reading() { self.last } else { position.max(self.last) };
         let at = Timestamp::from_millis(chrono::Utc::now().timestamp_millis());
-        self.session.text(to_text(&ServerFrame::Heartbeat { seq, prev: self.last, at })).await?;
+        self.say(to_text(&ServerFrame::Heartbeat { seq, prev: self.last, at })).await?;
         self.last = seq;
         Ok(())
     }
@@ -371,7 +385,7 @@ impl Socket {
             }
             AggregatedMessage::Pong(_) => return Ok(None),
             AggregatedMessage::Binary(_) => {
-                self.session.text(error_frame(&Failure::invalid("frames are text"), false)).await?;
+                self.say(error_frame(&Failure::invalid("frames are text"), false)).await?;
                 return Ok(None);
             }
             AggregatedMessage::Close(_) => return Err(Ended),
@@ -385,7 +399,7 @@ impl Socket {
                 let said = customers::say(&self.up, &self.feed.reach().principal, &id, &text).await;
                 let refusal = said.err().map(|failure| Refusal::new(failure.code, failure.message));
                 let result = CommandResult { id: id.clone(), ok: refusal.is_none(), version: None, seq: None, refusal };
-                self.session.text(to_text(&ServerFrame::Result { id, result, changed: Vec::new() })).await?;
+                self.say(to_text(&ServerFrame::Result { id, result, changed: Vec::new() })).await?;
             }
             Ok(ClientFrame::Typing { on, .. }) if self.feed.reach().thread().is_some() => {
                 let reach = self.feed.reach();
@@ -401,9 +415,9 @@ impl Socket {
             Ok(ClientFrame::Ping) => self.heartbeat().await?,
             Ok(ClientFrame::Resume { .. }) => {
                 let failure = Failure::invalid("`resume` is the first frame, and no other");
-                self.session.text(error_frame(&failure, false)).await?;
+                self.say(error_frame(&failure, false)).await?;
             }
-            Err(failure) => self.session.text(error_frame(&failure, false)).await?,
+            Err(failure) => self.say(error_frame(&failure, false)).await?,
         }
         Ok(None)
     }
@@ -413,7 +427,7 @@ impl Socket {
         if let Some(key) = &conversation
             && let Err(failure) = commands::conversation(&self.up, &who, Permission::ReadConversation, key).await
         {
-            self.session.text(error_frame(&failure, false)).await?;
+            self.say(error_frame(&failure, false)).await?;
             return Ok(());
         }
         self.up.live.watch(&who.tenant, self.number, &who.user, conversation.as_deref());
@@ -437,18 +451,20 @@ impl Socket {
             }
             _ => return Ok(()),
         };
-        Ok(self.session.text(to_text(&frame)).await?)
+        self.say(to_text(&frame)).await
     }
 
     /// The connection is gone.
     async fn end(self) {
         let Principal { tenant, user, .. } = &self.feed.reach().principal;
         self.up.live.watch(tenant, self.number, user, None);
-        if let Some(connection) = &self.connection
-            && let Err(error) = presence::tell(&self.up.journal, tenant, user, connection, false).await
-        {
-            tracing::warn!(%error, user, "that an agent's connection is gone could not be said; it is known when this node is");
+        if let Some(connection) = &self.connection {
+            presence::gone(self.up.journal.clone(), tenant.clone(), user.clone(), connection.clone()).await;
         }
+    }
+
+    async fn say(&mut self, text: String) -> Result<(), Ended> {
+        timed(self.session.text(text)).await
     }
 }
 

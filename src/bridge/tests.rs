@@ -14,7 +14,13 @@ fn get(address: SocketAddr, host: &str, path: &str) -> String {
 }
 
 fn options(or_free: bool) -> BridgeOptions {
-    BridgeOptions { address: ([127, 0, 0, 1], 0).into(), or_free, metrics_token: None, tls: None }
+    BridgeOptions {
+        address: ([127, 0, 0, 1], 0).into(),
+        or_free,
+        metrics_token: None,
+        tls: None,
+        front: Front::default(),
+    }
 }
 
 #[tokio::test]
@@ -41,6 +47,8 @@ async fn it_says_why_the_node_is_not_ready_and_then_that_it_is() {
     assert!(get(address, "localhost", "/api/v1/nothing").starts_with("HTTP/1.1 404"));
     assert!(get(address, "localhost", "/api/v1/session").starts_with("HTTP/1.1 503"), "there is no node behind it");
     assert!(get(address, "evil.example", "/").starts_with("HTTP/1.1 421"));
+    let rebound = "evil.example\r\nX-Forwarded-Host: localhost\r\nForwarded: host=localhost";
+    assert!(get(address, rebound, "/").starts_with("HTTP/1.1 421"), "a page may set these headers");
     bridge.stop().await;
     assert!(TcpStream::connect(address).is_err());
 }

@@ -16,12 +16,12 @@ use super::{
 use crate::{
     access::Access,
     answering::NO_MODEL,
-    bridge::{Bridge, BridgeOptions, Probe, UpstreamOptions},
+    bridge::{Bridge, BridgeOptions, Front, Probe, UpstreamOptions},
     config::{Config, Flag, Listen, keys, units::without_password},
     engine::{Engine, EngineOptions},
     faq::llm::LlmSettings,
     journal::{
-        ConnectOptions, Journal, NatsJournal, StreamOptions,
+        ConnectOptions, Journal, JournalError, NatsJournal, StreamOptions,
         server::{DataLock, ManagedServer, Port, RunFile, ServerOptions},
     },
     monitoring::watch_streams,
@@ -62,6 +62,8 @@ const DEMO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether the node is ready, or has given up.
 const LOOK: Duration = Duration::from_millis(20);
+/// After a failure of the bus.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Start kefu on this machine: its own NATS server unless --nats names one, the engine, health and metrics over HTTP
 #[derive(Debug, Args)]
@@ -254,13 +256,14 @@ impl Running {
         RunFile::remove(&config.data)?;
         let mut run = run_file(config, &bus);
         let journal = NatsJournal::open(connect, stream_options(config)).await?;
-        let fresh = journal.position().await?.last == 0;
+        let fresh = through_gaps(async || journal.position().await).await?.last == 0;
 
         let engine = Shared::default();
         let (streams, watching) = watch_streams(journal.clone());
         let probe = probe(journal.connection_events(), &engine, streams, config.data.clone());
         let Listen { address, or_free } = config.listen;
-        let options = BridgeOptions { address, or_free, metrics_token, tls };
+        let front = Front { names: config.http_names.clone(), proxies: config.trusted_proxies.clone() };
+        let options = BridgeOptions { address, or_free, metrics_token, tls, front };
         let bridge = Bridge::start(options, probe.clone()).map_err(|error| serving::listen_error(config, &error))?;
         run.http = Some(bridge.url());
 
@@ -282,7 +285,10 @@ impl Running {
             node: node_name,
             oidc,
         });
-        let answering = journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body));
+        let answering = through_gaps(async || {
+            let queries = queries.clone();
+            journal.serve_queries(move |tenant, name, body| answer(queries.clone(), tenant, name, body)).await
+        });
         let queries = tokio::spawn(answering.await?);
 
         until_ready(&probe, progress.clone()).await?;
@@ -388,6 +394,19 @@ impl Running {
             server.stop().await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// The server was there a moment ago, and comes back: kefu's own is started again where it ended, and others' are restarted, too.
+async fn through_gaps<T>(attempt: impl AsyncFn() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    loop {
+        match attempt().await {
+            Err(JournalError::Unavailable(reason)) => {
+                tracing::warn!(reason, "starting goes on when the bus is there");
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
     }
 }
 

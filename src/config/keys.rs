@@ -4,6 +4,10 @@
 pub const DATA: &str = "data";
 /// Where HTTP listens.
 pub const LISTEN: &str = "listen";
+/// Names by which kefu is reached.
+pub const HTTP_NAMES: &str = "http.names";
+/// Proxies whose word is taken.
+pub const TRUSTED_PROXIES: &str = "http.trusted_proxies";
 /// The certificate of HTTPS.
 pub const TLS_CERTIFICATE: &str = "tls.certificate";
 /// Its key.
@@ -91,6 +95,18 @@ const fn key(name: &'static str, env: &'static str, default: Option<&'static str
 pub const KEYS: &[Key] = &[
     key(DATA, "KEFU_DATA", None, "directory of everything that kefu keeps"),
     key(LISTEN, "KEFU_LISTEN", Some("127.0.0.1:7070"), "address and port of HTTP (health, metrics)"),
+    key(
+        HTTP_NAMES,
+        "KEFU_HTTP_NAMES",
+        None,
+        "names by which a proxy on this machine asks for kefu, with commas between",
+    ),
+    key(
+        TRUSTED_PROXIES,
+        "KEFU_TRUSTED_PROXIES",
+        None,
+        "addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, with commas between",
+    ),
     key(TLS_CERTIFICATE, "KEFU_TLS_CERTIFICATE", None, "PEM file of the certificate with which HTTPS is served"),
     key(TLS_KEY, "KEFU_TLS_KEY", None, "PEM file of its private key"),
     key(OIDC_ISSUER, "KEFU_OIDC_ISSUER", None, "OpenID Connect provider at which people sign in"),

@@ -16,6 +16,7 @@ pub use file::default_file;
 pub use layers::{Entry, Flag, Layers, Origin};
 
 use crate::journal::{Auth, ConnectOptions, subjects::Subjects};
+use ipnet::IpNet;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Why the configuration cannot be used. The text names the source and says what would be right.
@@ -111,6 +112,10 @@ pub struct Config {
     pub data: PathBuf,
     /// HTTP.
     pub listen: Listen,
+    /// Names by which it is reached, besides addresses.
+    pub http_names: Vec<String>,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// PEM file of the certificate with which HTTPS is served.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of its private key.
@@ -166,6 +171,10 @@ impl Config {
                 address: layers.parse(keys::LISTEN, units::address)?.unwrap_or(units::DEFAULT_ADDRESS),
                 or_free: layers.origin(keys::LISTEN) == Origin::Default,
             },
+            http_names: layers.parse(keys::HTTP_NAMES, |text| units::list(text, units::host))?.unwrap_or_default(),
+            trusted_proxies: layers
+                .parse(keys::TRUSTED_PROXIES, |text| units::list(text, units::network))?
+                .unwrap_or_default(),
             tls_certificate: path(keys::TLS_CERTIFICATE),
             tls_key: path(keys::TLS_KEY),
             oidc: OidcConfig {

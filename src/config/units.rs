@@ -2,9 +2,10 @@
 
 use super::LogFormat;
 use crate::journal::subjects::Subjects;
+use ipnet::IpNet;
 use std::{
     fmt::Display,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     ops::RangeInclusive,
     str::FromStr,
     time::Duration,
@@ -20,6 +21,28 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     }
     let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "an address and a port are needed, such as 127.0.0.1:7070".to_owned())
+}
+
+/// Names or the like, with commas between.
+pub fn list<T>(text: &str, one: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(one).collect()
+}
+
+/// A host's name, without a port.
+pub fn host(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match text.bytes().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{text:?} is not the name of a host: no scheme, no port")),
+    }
+}
+
+/// An address, or a network such as `10.0.0.0/8`.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address
+        .or_else(|_| text.parse::<IpNet>())
+        .map_err(|_| format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"))
 }
 
 /// A port; 0 is any free one.

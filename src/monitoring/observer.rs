@@ -208,7 +208,13 @@ async fn run(
 ) {
     let from = Timestamp::from(chrono::Utc::now());
     loop {
-        let (mut feed, _) = store.watch_commits();
+        let (mut feed, folded) = store.watch_commits();
+        // What was folded before is found in the store once it is written.
+        let mut written = store.watch_projected();
+        tokio::select! {
+            reached = written.wait_for(|seq| *seq >= folded) => if reached.is_err() { return },
+            _ = stopped.changed() => return,
+        }
         if let Err(error) = observed.load(&store) {
             tracing::error!(%error, "what is going on cannot be read from the store; tries again");
             tokio::select! {

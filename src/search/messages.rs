@@ -24,7 +24,7 @@ use tantivy::{
 };
 
 /// Counted up whenever a document changes meaning: an index of another version is built anew.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Name under which tantivy knows the [`Analyzer`].
 const TOKENIZER: &str = "kefu";
@@ -213,7 +213,7 @@ impl MessageIndex {
     /// # Errors
     /// The disk fails.
     pub fn add(&mut self, message: &Message) -> Result<(), IndexError> {
-        let (fields, key) = (self.fields, key_of(&message.tenant, &message.conversation, &message.id));
+        let (fields, key) = (self.fields, key_of(message));
         self.writer.delete_term(Term::from_field_text(fields.key, &key));
         let mut document = TantivyDocument::default();
         document.add_text(fields.key, &key);
@@ -250,8 +250,15 @@ impl MessageIndex {
     }
 }
 
-fn key_of(tenant: &str, conversation: &str, id: &str) -> String {
-    format!("{tenant}/{conversation}/{id}")
+/// Customers name their messages themselves: by no name can they take the place of what others wrote.
+fn key_of(message: &Message) -> String {
+    let Message { tenant, conversation, id, .. } = message;
+    let side = match message.author {
+        "customer" => "in",
+        "note" => "note",
+        _ => "out",
+    };
+    format!("{tenant}/{conversation}/{side}/{id}")
 }
 
 /// What is looked for in a text.

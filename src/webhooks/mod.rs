@@ -19,9 +19,14 @@ pub mod record;
 mod sender;
 
 use crate::{
+    aggregate::Tracked,
     http::Fault,
     journal::{Journal, subjects::Subjects},
-    runtime::leaders::{Keeper, Led},
+    runtime::{
+        leaders::{Keeper, Led},
+        projector::Progress,
+    },
+    settings,
     store::Store,
 };
 use kefu_events::{
@@ -51,6 +56,8 @@ pub struct WebhookOptions<J> {
     pub subjects: Arc<Subjects>,
     /// Where settings are.
     pub store: Store,
+    /// How far it is.
+    pub progress: watch::Receiver<Progress>,
     /// Names this node among the others.
     pub node: String,
     /// Whether commits may be sent to private addresses.
@@ -63,16 +70,17 @@ impl Webhooks {
     /// # Errors
     /// The system's certificates cannot be read.
     pub fn start<J: Journal>(options: WebhookOptions<J>) -> Result<Self, Fault> {
-        let WebhookOptions { journal, subjects, store, node, private } = options;
+        let WebhookOptions { journal, subjects, store, progress, node, private } = options;
         let client = guard::client(private)?;
         let (stop, stopped) = watch::channel(false);
         let led = Led::default();
         let tenants = {
-            let store = store.clone();
-            move || with_webhooks(&store)
+            let (store, progress) = (store.clone(), progress.clone());
+            // Before, the settings are those of some day in the past.
+            move || if progress.borrow().is_ready() { with_webhooks(&store) } else { Vec::new() }
         };
         let keeper = Keeper { journal: journal.clone(), node, what: "webhooks", tenants, led: led.clone() };
-        let shell = Shell { journal, subjects, store, client, private, led, running: BTreeMap::new() };
+        let shell = Shell { journal, subjects, store, progress, client, private, led, running: BTreeMap::new() };
         let tasks = [tokio::spawn(shell.run(stopped.clone())), tokio::spawn(keeper.run(stopped))];
         Ok(Self { stop, tasks })
     }
@@ -119,6 +127,7 @@ struct Shell<J> {
     journal: J,
     subjects: Arc<Subjects>,
     store: Store,
+    progress: watch::Receiver<Progress>,
     client: Client,
     private: bool,
     led: Led,
@@ -146,8 +155,11 @@ impl<J: Journal> Shell<J> {
 
     /// Starts what should run here, and ends what should not.
     async fn look(&mut self) {
+        // While the log is read again, settings are those of some day in the past; what runs goes on.
+        if !self.progress.borrow().is_ready() {
+            return;
+        }
         let mut wanted = BTreeMap::new();
-        let mut set: BTreeMap<String, WebhooksSettings> = BTreeMap::new();
         for tenant in self.led.tenants() {
             let settings = self.store.settings();
             let Some(document) = settings.document(&tenant, WEBHOOKS_DOCUMENT) else { continue };
@@ -155,7 +167,6 @@ impl<J: Journal> Shell<J> {
             let Ok(document) = serde_json::from_value::<WebhooksSettings>((**document).clone()) else { continue };
             let enabled = document.webhooks.iter().filter(|(_, webhook)| webhook.enabled);
             wanted.extend(enabled.map(|(name, webhook)| ((tenant.clone(), name.clone()), webhook.clone())));
-            set.insert(tenant, document);
         }
         let ended: Vec<_> = self
             .running
@@ -167,8 +178,7 @@ impl<J: Journal> Shell<J> {
             let Some(running) = self.running.remove(&which) else { continue };
             let _ = running.stop.send(true);
             let _ = running.task.await;
-            let removed = set.get(&which.0).is_some_and(|document| !document.webhooks.contains_key(&which.1));
-            if removed && let Err(error) = record::forget(&self.journal, &which.0, &which.1).await {
+            if let Err(error) = self.forget_if_removed(&which.0, &which.1).await {
                 tracing::warn!(%error, tenant = which.0, webhook = which.1, "a removed webhook's secret was not removed");
             }
         }
@@ -178,6 +188,24 @@ impl<J: Journal> Shell<J> {
                 self.running.insert(which, running);
             }
         }
+    }
+
+    /// The document and its place in the log are looked at together: one that is added again has its note first.
+    async fn forget_if_removed(
+        &self,
+        tenant: &str,
+        name: &str,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(snapshot) = self.store.snapshot(tenant, AggregateKind::Settings, WEBHOOKS_DOCUMENT)? else {
+            return Ok(());
+        };
+        let document: Tracked<settings::State> = serde_json::from_slice(&snapshot)?;
+        let Some(value) = document.state.value() else { return Ok(()) };
+        let set: WebhooksSettings = serde_json::from_value(value.clone())?;
+        if !set.webhooks.contains_key(name) {
+            record::forget_removed(&self.journal, tenant, name, document.seq).await?;
+        }
+        Ok(())
     }
 
     fn start(&self, tenant: &str, name: &str, settings: WebhookSettings) -> Running {

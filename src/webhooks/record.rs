@@ -51,6 +51,9 @@ pub(super) struct Record {
     pub former: Option<(String, Timestamp)>,
     /// Counts how often somebody said where to go on: progress under an earlier count is of no meaning.
     pub begun: u64,
+    /// The end of the log when it was made: tells it from one of the same name that was removed before.
+    #[serde(default)]
+    pub set_at: u64,
     /// Name of the log that the sequences belong to.
     pub log: String,
     /// Everything up to this sequence was delivered, or was not for this webhook.
@@ -120,6 +123,7 @@ impl Record {
             secret: new_secret(SECRET_PREFIX)?,
             former: None,
             begun: 1,
+            set_at: log.last,
             log: log.identity.clone(),
             seq: after,
             last_commit: None,
@@ -134,6 +138,11 @@ impl Record {
     pub fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let former = self.former.iter().filter(move |(_, until)| *until > now).map(|(secret, _)| secret.as_str());
         std::iter::once(self.secret.as_str()).chain(former)
+    }
+
+    /// Whether the progress of `other` is of no meaning for this one: somebody said where to go on, or it was made anew.
+    pub fn is_another_than(&self, other: &Self) -> bool {
+        (self.begun, self.set_at) != (other.begun, other.set_at)
     }
 
     /// The same with the progress of `own`, which delivered meanwhile.
@@ -236,6 +245,21 @@ pub async fn forget(journal: &impl Journal, tenant: &str, webhook: &str) -> Resu
     let name = note_name(tenant, webhook);
     while let Some(note) = journal.note(&name).await? {
         if journal.remove_note(&name, note.revision).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets a webhook that was not in the settings as of this commit, unless it was begun again since.
+pub(super) async fn forget_removed(
+    journal: &impl Journal,
+    tenant: &str,
+    webhook: &str,
+    as_of: u64,
+) -> Result<(), WebhookError> {
+    while let Some((record, revision)) = load(journal, tenant, webhook).await? {
+        if record.set_at >= as_of || journal.remove_note(&note_name(tenant, webhook), revision).await? {
             break;
         }
     }

@@ -198,6 +198,8 @@ impl<J: Journal> Sender<J> {
         if wanted && self.deliver(held, commit, &head).await? {
             return Ok(true);
         }
+        // It failed, and is not wanted any more.
+        held.record.failing.take_if(|failing| failing.seq <= commit.seq);
         held.record.seq = commit.seq;
         held.record.last_commit = Some(head.commit_id.into_owned());
         held.dirty = true;
@@ -272,7 +274,7 @@ impl<J: Journal> Sender<J> {
             {
                 (held.revision, held.dirty) = (revision, false);
             } else if let Some((record, revision)) = record::load(&self.journal, &self.tenant, &self.name).await? {
-                let elsewhere = record.begun != held.record.begun;
+                let elsewhere = record.is_another_than(&held.record);
                 if revision != held.revision {
                     held.revision = revision;
                     held.record = if elsewhere { record } else { record.with_progress_of(&held.record) };
@@ -391,6 +393,41 @@ mod tests {
         journal.core(|core| core.recreate_log());
         sender.find_place(&mut held).await.unwrap();
         assert_eq!(held.record.seq, 0);
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_is_added_again_at_once_keeps_the_secret_that_was_told() {
+        let journal = MemoryJournal::default();
+        let sender = sender(&journal);
+        let mut old = sender.begin().await.unwrap();
+        (old.record.seq, old.dirty) = (7, true);
+        let removed = append(&journal, "removal", "c1").await;
+        let told = record::begin(&journal, "demo", "crm").await.unwrap();
+        // The old one writes how far it got, and what was removed is forgotten: after the new one has begun.
+        assert!(sender.look(&mut old).await.unwrap());
+        record::forget_removed(&journal, "demo", "crm", removed).await.unwrap();
+        let (kept, _) = record::load(&journal, "demo", "crm").await.unwrap().expect("the new one");
+        assert_eq!((kept.secret, kept.seq), (told, removed));
+        let removed = append(&journal, "removed again", "c2").await;
+        record::forget_removed(&journal, "demo", "crm", removed).await.unwrap();
+        assert!(record::load(&journal, "demo", "crm").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_webhook_does_not_fail_by_what_it_does_not_want_any_more() {
+        let journal = MemoryJournal::default();
+        let sender = sender(&journal);
+        let sender = Sender {
+            settings: WebhookSettings { events: ["contact_merged".into()].into(), ..sender.settings },
+            ..sender
+        };
+        let mut held = sender.begin().await.unwrap();
+        let seq = append(&journal, "unwanted", "c1").await;
+        let failing = Failing { since: now(), seq, attempts: 3, status: None, error: String::new(), next_at: now() };
+        held.record.failing = Some(failing);
+        let commit = journal.read(seq).await.unwrap().expect("the commit");
+        assert!(!sender.take(&mut held, &commit).await.unwrap());
+        assert_eq!(held.record.failing, None);
     }
 
     #[tokio::test]

@@ -66,6 +66,7 @@ pub enum ConversationCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         queue: Option<String>,
         /// For whoever takes it.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -107,6 +108,7 @@ pub enum ConversationCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offer: Option<String>,
         /// Why.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -179,6 +181,7 @@ pub enum ConversationCommand {
         /// To whom.
         to: Target,
         /// For whoever takes it.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -194,6 +197,7 @@ pub enum ConversationCommand {
         /// The colleague.
         with: String,
         /// What to ask.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -217,6 +221,7 @@ pub enum ConversationCommand {
         /// To whom.
         to: Target,
         /// For whoever takes it.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -263,6 +268,7 @@ pub enum ConversationCommand {
         /// One of the tenant's codes.
         code: String,
         /// A remark.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },

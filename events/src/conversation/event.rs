@@ -102,6 +102,7 @@ pub enum ConversationEvent {
         /// What became of it.
         state: DeliveryState,
         /// The channel's reason, for `failed`.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
@@ -203,6 +204,7 @@ pub enum ConversationEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         queue: Option<String>,
         /// For whoever takes it.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -288,6 +290,7 @@ pub enum ConversationEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reservation: Option<String>,
         /// In the agent's words.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -369,6 +372,7 @@ pub enum ConversationEvent {
         /// To whom.
         to: Target,
         /// For whoever takes it.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -392,6 +396,7 @@ pub enum ConversationEvent {
         /// The colleague.
         with: String,
         /// What was asked.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
         /// Nobody asked: the colleague, a supervisor, came by themselves.
@@ -508,6 +513,7 @@ pub enum ConversationEvent {
         /// One of the tenant's codes.
         code: String,
         /// A remark.
+        #[schemars(extend("x-personal" = true))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },

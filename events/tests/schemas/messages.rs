@@ -81,6 +81,30 @@ fn personal_fields_are_marked() {
 }
 
 #[test]
+fn what_people_write_freely_in_a_conversation_is_marked_as_personal() {
+    /// Words for which a field is free text, or whatever a channel sends along.
+    const FREE: [&str; 8] = ["text", "note", "comment", "detail", "title", "fields", "metadata", "earlier"];
+    fn look(schema: &Value, way: &str, found: &mut usize) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let way = format!("{way}/{name}");
+            let is_text = field["type"] == "string" || field["type"][0] == "string" || field["type"] == "object";
+            if FREE.contains(&name.as_str()) && is_text && field.get("$ref").is_none() {
+                *found += 1;
+                assert_eq!(field["x-personal"], true, "{way}");
+            }
+        }
+        let children = schema.as_object().into_iter().flatten().map(|(_, child)| child);
+        let children = children.chain(schema.as_array().into_iter().flatten());
+        children.for_each(|child| look(child, way, found));
+    }
+    let mut found = 0;
+    for name in ["commit-conversation", "command-conversation", "inbound", "outbound"] {
+        look(&document(name), name, &mut found);
+    }
+    assert!(found > 20, "{found} were looked at");
+}
+
+#[test]
 fn schemas_accept_their_own_examples_and_nothing_that_lacks_a_required_field() {
     for (file, schema) in message_schemas() {
         let validator = validator(&schema);

@@ -20,11 +20,23 @@ pub(in crate::bridge) async fn report(caller: Caller, asked: Asked) -> Result<Js
     Ok(Json(caller.up.query(&caller.who.tenant, name::REPORT, asked).await?))
 }
 
+/// Only sessions of conversations that the caller may read: pages of who may not read all have fewer rows.
 pub(in crate::bridge) async fn sessions(caller: Caller, asked: Asked) -> Result<Json<Value>, Failure> {
     caller.up.access.check(&caller.who, Permission::ReadReport, &Resource::Tenant)?;
     let known = ["from", "to", "metric", "by", "value", "after", "limit"];
     let asked = parameters(asked.into_inner(), &known, &[])?;
-    Ok(Json(caller.up.query(&caller.who.tenant, name::REPORT_SESSIONS, asked).await?))
+    let mut found = caller.up.query(&caller.who.tenant, name::REPORT_SESSIONS, asked).await?;
+    let may_read = |queues: &[String], agents: &[String]| {
+        let conversation = Resource::Conversation { queues, agents };
+        caller.up.access.check(&caller.who, Permission::ReadConversation, &conversation).is_ok()
+    };
+    if !may_read(&[], &[])
+        && let Some(items) = found["items"].as_array_mut()
+    {
+        let named = |item: &Value, field: &str| item[field].as_str().map(str::to_owned).into_iter().collect::<Vec<_>>();
+        items.retain(|item| may_read(&named(item, "queue"), &named(item, "agent")));
+    }
+    Ok(Json(found))
 }
 
 pub(in crate::bridge) async fn metrics(caller: Caller) -> Result<Json<Value>, Failure> {

@@ -4,7 +4,7 @@ use crate::{
     access::{Principal, SignInError},
     bridge::{
         answer::Failure,
-        caller::{COOKIE, Caller, Stranger},
+        caller::{COOKIE, Caller, Stranger, is_secure},
         customers, presence,
         upstream::Upstream,
     },
@@ -105,11 +105,8 @@ pub(in crate::bridge) fn cookie(
     secret: String,
     expires_at: Option<Timestamp>,
 ) -> Cookie<'static> {
-    let mut cookie = Cookie::build(COOKIE, secret)
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .path("/")
-        .secure(request.app_config().secure());
+    let mut cookie =
+        Cookie::build(COOKIE, secret).http_only(true).same_site(SameSite::Strict).path("/").secure(is_secure(request));
     if let Some(ends) = expires_at.and_then(|ends| OffsetDateTime::from_unix_timestamp(ends.as_millis() / 1000).ok()) {
         cookie = cookie.expires(ends);
     }

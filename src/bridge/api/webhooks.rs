@@ -110,10 +110,12 @@ pub(in crate::bridge) async fn put(
     let secret = record::begin(journal, tenant, &name).await?;
     match set(&caller, value).await {
         Ok(None) => Ok(HttpResponse::Created().json(json!({ "name": *name, "secret": secret }))),
-        refused => {
+        Ok(Some(refused)) => {
             record::forget(journal, tenant, &name).await?;
-            Ok(refused?.unwrap_or_else(|| HttpResponse::Conflict().finish()))
+            Ok(refused)
         }
+        // The command may be carried out all the same, and the note is its webhook's then. What is not, is begun anew.
+        Err(failure) => Err(failure),
     }
 }
 

@@ -50,6 +50,11 @@ impl Audience {
         self.tenants.is_empty()
     }
 
+    /// Nobody any more. Numbers go on: a mailbox of before that is dropped later is not taken for one of after.
+    pub fn emptied(&self) -> Self {
+        Self { tenants: HashMap::new(), made: self.made }
+    }
+
     pub fn join(&mut self, hub: Hub, reach: &Reach) -> Mailbox {
         self.made += 1;
         let client = self.made;

@@ -102,37 +102,44 @@ impl Feed {
 
     /// What happens next. Waits for it. May be dropped and asked again.
     pub async fn next(&mut self) -> Happened {
+        if let Some(happened) = self.next_missed().await {
+            return happened;
+        }
         loop {
-            let seen = match &mut self.missed {
-                Missed::Kept(kept) => match kept.pop_front() {
-                    Some(seen) => Some(seen),
-                    None => self.mailbox.commits.recv().await,
-                },
-                Missed::Log(log) => match log.next().await {
-                    Some(Ok(commit)) if commit.seq <= self.joined_at => {
-                        let last = commit.seq == self.joined_at;
-                        let seen = Seen::read(commit.seq, commit.payload);
-                        if last {
-                            self.missed = Missed::Kept(VecDeque::new());
-                        }
-                        match seen {
-                            Ok(seen) => Some(Arc::new(seen)),
-                            Err(_) => continue,
-                        }
-                    }
-                    // The last one that was missed is gone from the log.
-                    Some(Ok(_)) => {
-                        self.missed = Missed::Kept(VecDeque::new());
-                        continue;
-                    }
-                    Some(Err(_)) | None => None,
-                },
+            let kept = match &mut self.missed {
+                Missed::Kept(kept) => kept.pop_front(),
+                Missed::Log(_) => None,
+            };
+            let seen = match kept {
+                Some(seen) => Some(seen),
+                None => self.mailbox.commits.recv().await,
             };
             let Some(seen) = seen else { return Happened::Cut };
             if let Some(happened) = self.judged(seen) {
                 return happened;
             }
         }
+    }
+
+    /// What happens next of what is still to be read from the log; `None`: nothing is. May be dropped and asked again.
+    pub async fn next_missed(&mut self) -> Option<Happened> {
+        while let Missed::Log(log) = &mut self.missed {
+            let (seen, is_last) = match log.next().await {
+                Some(Ok(commit)) if commit.seq <= self.joined_at => {
+                    (Seen::read(commit.seq, commit.payload).ok(), commit.seq == self.joined_at)
+                }
+                // The last one that was missed is gone from the log.
+                Some(Ok(_)) => (None, true),
+                Some(Err(_)) | None => return Some(Happened::Cut),
+            };
+            if is_last {
+                self.missed = Missed::Kept(VecDeque::new());
+            }
+            if let Some(happened) = seen.and_then(|seen| self.judged(Arc::new(seen))) {
+                return Some(happened);
+            }
+        }
+        None
     }
 
     /// What has happened already, if anything has that is not still to be read from the log. Unlike a poll of

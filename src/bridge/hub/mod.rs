@@ -32,6 +32,8 @@ use tokio::sync::watch;
 const MAX_KEPT: usize = 65_536;
 /// Bytes of them.
 const MAX_KEPT_BYTES: usize = 24 << 20;
+/// How often it is looked whether the log is still the one that clients were told.
+const CHECK: Duration = Duration::from_secs(15);
 /// After a failure to read the log.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -91,8 +93,14 @@ impl Hub {
     /// Begins anew: another log, or one that has lost its end. All clients are cut off.
     fn begin(&self, position: Position) {
         let mut shared = self.shared();
-        *shared = Shared::default();
+        let audience = shared.audience.emptied();
+        *shared = Shared { audience, ..Shared::default() };
         self.0.position.send_replace(position);
+    }
+
+    /// The last commit that was handed out, if it is kept.
+    fn last(&self) -> Option<Arc<Seen>> {
+        self.shared().kept.back().cloned()
     }
 
     /// Takes the next commit in. The position moves last: whoever reads it finds in its mailbox all that comes before.
@@ -139,23 +147,41 @@ pub(super) async fn run(hub: Hub, journal: impl Journal) {
     }
 }
 
+/// Until the log is another one than it was.
 async fn follow(hub: &Hub, journal: &impl Journal) -> Result<(), JournalError> {
     let log = journal.position().await?;
     let known = hub.position();
-    let after = if known.epoch == log.identity && known.seq <= log.last {
+    let after = if known.epoch == log.identity && known.seq <= log.last && !has_grown_otherwise(hub, journal).await? {
         known.seq
     } else {
         hub.begin(Position { epoch: log.identity, seq: log.last });
         log.last
     };
     let mut commits = journal.tail(after, None).await?;
-    while let Some(commit) = commits.next().await {
-        let commit = commit?;
+    let mut checks = tokio::time::interval(CHECK);
+    loop {
+        let commit = tokio::select! {
+            commit = commits.next() => match commit {
+                Some(commit) => commit?,
+                None => return Ok(()),
+            },
+            _ = checks.tick() => match has_grown_otherwise(hub, journal).await? {
+                true => return Ok(()),
+                false => continue,
+            },
+        };
         match Seen::read(commit.seq, commit.payload) {
             Ok(seen) => hub.take(seen),
             // Nobody's commit: counted and said where the store reads it.
             Err(error) => tracing::debug!(seq = commit.seq, %error, "passed over"),
         }
     }
-    Ok(())
+}
+
+/// Whether the log has another commit where the last one was that clients were told: it lost its end, and has grown since.
+async fn has_grown_otherwise(hub: &Hub, journal: &impl Journal) -> Result<bool, JournalError> {
+    let Some(last) = hub.last() else { return Ok(false) };
+    // One that is not there any more was archived, or the end of the log says enough.
+    let Some(stored) = journal.read(last.seq).await? else { return Ok(false) };
+    Ok(Seen::read(stored.seq, stored.payload).map_or(true, |stored| stored.commit_id != last.commit_id))
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     access::{Access, Credential, Grant, Principal, Role, Scope},
-    journal::memory::MemoryJournal,
+    journal::memory::{MemoryJournal, MemoryStream},
 };
 use bytes::Bytes;
 use kefu_events::bridge::{LastCommit, View, default_topics};
@@ -178,6 +178,45 @@ async fn a_client_that_does_not_read_is_cut_off_and_others_are_not() {
     assert!(matches!(slow.try_next(), Some(Happened::Cut)));
     assert!(slow_saw < quick_saw, "it was cut off with {slow_saw} of {quick_saw}, and in order up to there");
     assert_eq!(hub.clients(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lost_its_end_and_grew_otherwise_cuts_its_clients_off() {
+    let journal = MemoryJournal::default();
+    let (hub, _task) = node(&journal);
+    hub.opened().await;
+    append(&journal, 1..=9).await;
+    reaches(&hub, 9).await;
+    let boss = reach("boss", Scope::All);
+    let (mut before, _) = Feed::open(&hub, &journal, boss.clone(), Place::default()).await.unwrap();
+    // As if all of it came while the reader was away: it compares the log's end only.
+    journal.core(|core| core.rollback(MemoryStream::Events, 7));
+    for number in 18..=19 {
+        let (subject, payload) = commit(number);
+        journal.append(&subject, 0, payload).await.unwrap();
+    }
+    let happened = tokio::time::timeout(4 * CHECK, before.next()).await.expect("it is noticed");
+    assert!(matches!(happened, Happened::Cut), "{happened:?}");
+    let (_after, _) = Feed::open(&hub, &journal, boss, Place::default()).await.unwrap();
+    drop(before);
+    assert_eq!(hub.clients(), 1, "who is dropped later is not taken for who came since");
+}
+
+#[tokio::test]
+async fn what_was_missed_is_read_from_the_log_to_its_end_without_waiting_for_more() {
+    let journal = MemoryJournal::default();
+    append(&journal, 1..=40).await;
+    let (hub, _task) = node(&journal);
+    let place = Place { epoch: Some(hub.opened().await.epoch), last_seq: Some(3), last_commit: None };
+    let boss = reach("boss", Scope::All);
+    let (mut feed, start) = Feed::open(&hub, &journal, boss.clone(), place).await.unwrap();
+    assert_eq!(start, Start::From(3));
+    let mut seen = Vec::new();
+    while let Some(Happened::Seen(one)) = feed.next_missed().await {
+        seen.push(one.seq);
+    }
+    let expected: Vec<u64> = seen_by(&boss, 40).into_iter().filter(|seq| *seq > 3).collect();
+    assert_eq!((seen, feed.is_reading()), (expected, false));
 }
 
 #[tokio::test]
