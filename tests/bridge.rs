@@ -149,6 +149,7 @@ fn body_of(route: &Route) -> Option<Value> {
         "customer-token" => Some(json!({ "channel": "page", "thread": "alice" })),
         "webhook" => Some(json!({ "url": "https://crm.example/hook" })),
         "replay" => Some(json!({ "from": 1 })),
+        "check" => Some(json!({ "value": {} })),
         "ask" => Some(json!({ "question": "where is it" })),
         "sign-in" => Some(json!({ "tenant": "demo", "user": "nobody", "password": "wrong" })),
         "token" => Some(json!({ "name": "test" })),

@@ -297,4 +297,20 @@ async fn the_description_is_openapi_and_answers_are_as_it_says() {
         seen += 1;
     }
     assert!(seen > 20, "{seen}");
+
+    // What is asked before a document is set says what setting it would say, and changes nothing.
+    let checked = jsonschema::validator_for(&schemas["checked"]).unwrap();
+    let rules =
+        |when: &str| json!({ "value": { "rules": [{ "name": "sales", "when": when, "then": { "queue": "vip" } }] } });
+    for (when, wrong) in
+        [("text.contains('buy')", None), ("text.contains(", Some("rules[0].when (rule \"sales\"), line 1"))]
+    {
+        let (status, answer) = world.ask("POST", "/settings/routing/check", 'm', Some(rules(when))).await;
+        assert_eq!((status, &answer["ok"]), (200, &json!(wrong.is_none())), "{answer}");
+        assert!(checked.is_valid(&answer), "{answer}");
+        let message = answer["refusal"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(wrong.unwrap_or_default()), "{message}");
+    }
+    let (status, document) = world.ask("GET", "/settings/routing", 'm', None).await;
+    assert!(status == 404 || document["document_version"] == 0, "{document}");
 }

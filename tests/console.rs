@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
-use support::{kefu::Kefu, skip};
+use support::{eventually, kefu::Kefu, skip};
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -41,22 +41,11 @@ fn add(kefu: &Kefu, user: &str, name: &str, role: &str) {
     assert!(child.wait().unwrap().success(), "{user}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn agents_and_supervisors_work_in_a_browser() {
-    let chromium = match browser() {
-        Ok(chromium) => chromium,
-        Err(reason) => return skip("the page in a browser", &reason),
-    };
-    let kefu = Kefu::start().await;
-    for (agent, name) in [("anna", "Anna Berg"), ("ben", "Ben Okafor"), ("sam", "Sam 李")] {
-        kefu.run(&["agent", "add", agent, "--name", name, "--queue", "support", "--queue", "sales", "--slots", "4"]);
-    }
-    add(&kefu, "anna", "Anna Berg", "agent");
-    add(&kefu, "ben", "Ben Okafor", "agent");
-    add(&kefu, "sam", "Sam 李", "supervisor");
-    add(&kefu, "ada", "Ada Root", "administrator");
+/// `console/e2e` to its end.
+async fn run(kefu: &Kefu, chromium: &Path, arguments: &[&str], environment: &[(&str, &str)]) {
     let mut command = Command::new("node");
-    command.arg("e2e/main.mjs").current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("console"));
+    command.arg("e2e/main.mjs").args(arguments).envs(environment.iter().copied());
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("console"));
     for (name, user) in
         [("KEFU_AGENT_A", "anna"), ("KEFU_AGENT_B", "ben"), ("KEFU_SUPERVISOR", "sam"), ("KEFU_ADMIN", "ada")]
     {
@@ -68,4 +57,27 @@ async fn agents_and_supervisors_work_in_a_browser() {
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{complained}");
     println!("{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_and_supervisors_work_in_a_browser() {
+    let chromium = match browser() {
+        Ok(chromium) => chromium,
+        Err(reason) => return skip("the page in a browser", &reason),
+    };
+    let kefu = Kefu::start().await;
+    let address = eventually("the address of the first start", async || {
+        let words = kefu.last_words();
+        words.split_whitespace().find(|word| word.contains("/#/setup/")).map(str::to_owned)
+    })
+    .await;
+    // Ada is made by it, and is the administrator of all that follows.
+    run(&kefu, &chromium, &["first"], &[("KEFU_SETUP", &address)]).await;
+    for (agent, name) in [("anna", "Anna Berg"), ("ben", "Ben Okafor"), ("sam", "Sam 李")] {
+        kefu.run(&["agent", "add", agent, "--name", name, "--queue", "support", "--queue", "sales", "--slots", "4"]);
+    }
+    add(&kefu, "anna", "Anna Berg", "agent");
+    add(&kefu, "ben", "Ben Okafor", "agent");
+    add(&kefu, "sam", "Sam 李", "supervisor");
+    run(&kefu, &chromium, &[], &[]).await;
 }

@@ -57,6 +57,8 @@ export async function newPage(
 function watch(page, who) {
   const note = (text) => troubles.push(`${who}: ${text}`);
   page.on('console', (message) => {
+    // As below: a refused command is an answer.
+    if (message.text().includes('status of 409')) return;
     if (['error', 'warning'].includes(message.type())) note(`console ${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => note(`exception: ${error.message}`));

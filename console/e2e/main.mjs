@@ -1,9 +1,12 @@
 // The console in a real browser, against a running kefu. The exit code says whether all of it held.
 
+import * as administration from './administration.mjs';
 import { newPage, screenshot, showAll, signIn, startBrowser, stopBrowser, troubles } from './browser.mjs';
 import { claim, currentStep, elapsed, equal, step } from './check.mjs';
+import * as contacts from './contacts.mjs';
 import { Customer } from './customer.mjs';
 import { environment } from './environment.mjs';
+import * as first from './first.mjs';
 import * as pages from './pages.mjs';
 import * as reports from './reports.mjs';
 import * as work from './work.mjs';
@@ -52,6 +55,7 @@ async function scenario() {
   const other = new Customer(`e2e-${run}-2`, 'Alexander Constantin von Habsburg-Lothringen-Schwarzenberg');
   await work.oneOfTwoWins(a, b, supervisor, other, names);
   await work.supervisorSees(supervisor, customer);
+  await contacts.mergedAndSeparated(supervisor, customer, other);
   await pages.keysWork(supervisor);
   await pages.searchFinds(supervisor, 'invoice');
   await pages.looksRight(supervisor, [
@@ -75,6 +79,7 @@ async function scenario() {
       ['agents', `#/admin/agents/${environment.agentA.user}`, '.split-body h2'],
       ['settings', '#/admin/settings/tenant', '.editor'],
     ]);
+    await administration.works(admin, environment.agentA.user);
   }
 
   const phone = await newPage('phone', { width: 390, height: 844, language: 'zh' });
@@ -93,6 +98,8 @@ async function scenario() {
       ['list', '#/inbox/all', '.row'],
       ['conversation', `#/inbox/all/${customer.key}`, '.timeline .message'],
       ['wall', '#/wall', '.agent-name'],
+      ['agent', `#/admin/agents/${environment.agentA.user}`, '.split-body .choices'],
+      ['rules', '#/admin/rules', '.rules-head'],
       ...reports.PAGES,
     ],
     { prefix: 'phone-' },
@@ -109,7 +116,7 @@ async function scenario() {
 let failed = false;
 await startBrowser();
 try {
-  await scenario();
+  await (process.argv[2] === 'first' ? first.scenario() : scenario());
   console.log(`all held, ${elapsed()} ms`);
 } catch (error) {
   failed = true;

@@ -5,6 +5,7 @@ import './styles/shell.css';
 import './styles/inbox.css';
 import './styles/conversation.css';
 import './styles/pages.css';
+import './styles/forms.css';
 import { whenSignedOut } from './api/http';
 import { App } from './app';
 import { startClock } from './state/clock';

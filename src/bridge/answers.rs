@@ -49,6 +49,7 @@ pub(super) fn of(route: &Route) -> (u16, Option<&'static str>) {
         ("POST", "/webhooks/{key}/secret") => "webhook-set",
         ("POST", "/webhooks/{key}/replay") => "replayed",
         ("POST", "/webhooks/{key}/test") => "tested",
+        ("POST", "/settings/{key}/check") => "checked",
         _ => return (200, None),
     };
     (200, Some(name))
@@ -192,6 +193,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ),
     ];
     let mut all: Map<String, Value> = named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let refusal = json!({ "type": "object", "description": "Why not.", "required": ["code", "message"] });
+    all.insert("checked".to_owned(), object(json!({ "ok": { "type": "boolean" }, "refusal": refusal }), &["ok"]));
     let outcome = object(
         json!({ "ok": { "type": "boolean" }, "status": { "type": "integer" }, "error": text("What was wrong.") }),
         &["ok"],

@@ -167,7 +167,7 @@ fn error() -> Value {
 }
 
 /// Bodies that are not part of the contract's types.
-fn bodies() -> [(&'static str, Value); 8] {
+fn bodies() -> [(&'static str, Value); 9] {
     let texts = |names: &[&str], needed: &[&str]| {
         let properties: Map<String, Value> =
             names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
@@ -188,6 +188,11 @@ fn bodies() -> [(&'static str, Value); 8] {
         ("token", token),
         ("customer-token", customer),
         ("webhook", schema::inline::<WebhookSettings>()),
+        (
+            "check",
+            json!({ "type": "object", "required": ["value"], "properties": { "value": {
+                "type": "object", "description": "What the document would say, as in `schemas/settings-*.json`." } } }),
+        ),
         (
             "replay",
             json!({ "type": "object", "required": ["from"], "properties": { "from": {

@@ -252,8 +252,15 @@ export interface Shown<S> {
   state: S;
 }
 
+/** When an agent works: times such as `09:00-17:30` per weekday. */
+export interface AgentShifts {
+  time_zone: string;
+  hours: Record<string, string[]>;
+}
+
 export interface AgentState extends Omit<AgentSummary, 'key' | 'in_use' | 'at' | 'version'> {
   removed?: boolean;
+  shifts?: AgentShifts | null;
 }
 
 export interface QueueFigures {
@@ -276,8 +283,26 @@ export interface Contact {
   key: string;
   version: number;
   at: Timestamp;
+  /** Its own, and those of the contacts that are part of it. */
   details: ContactDetails;
-  state: { first_seen?: Timestamp; last_seen?: Timestamp };
+  state: ContactState;
+}
+
+export interface ContactState {
+  first_seen?: Timestamp;
+  last_seen?: Timestamp;
+  /** The contacts that are part of it, each with what it brought. */
+  absorbed?: { from: string; merge: string; details: ContactDetails }[];
+  /** The contact that it is part of. */
+  part_of?: { into: string; merge: string; rule?: string };
+}
+
+/** As lists show it. */
+export interface ContactSummary extends ContactDetails {
+  key: string;
+  part_of?: string;
+  last_seen?: Timestamp;
+  version: number;
 }
 
 export interface EntryContent {

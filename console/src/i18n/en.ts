@@ -1,6 +1,9 @@
 // English. Every other language has the same keys; `tsc` and a test see to it.
 
+import { formsEn } from './formsEn';
+
 export const en = {
+  ...formsEn,
   account: 'Account',
   'account.password': 'Change the password',
   'account.present': 'Present password',

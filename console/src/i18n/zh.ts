@@ -1,8 +1,10 @@
 // 简体中文。
 
 import type { Dictionary } from '.';
+import { formsZh } from './formsZh';
 
 export const zh: Dictionary = {
+  ...formsZh,
   account: '账号',
   'account.password': '修改密码',
   'account.present': '当前密码',

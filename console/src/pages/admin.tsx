@@ -1,15 +1,17 @@
-// Administration: users and their roles, agents, settings documents.
+// Administration: users and their roles, agents, routing rules, settings documents.
 
 import { t } from '../i18n';
 import { href, route } from '../state/route';
 import { can } from '../state/session';
 import { AgentsAdmin } from './administration/agents';
+import { RulesAdmin } from './administration/rules';
 import { SettingsAdmin } from './administration/settings';
 import { UsersAdmin } from './administration/users';
 
 const PARTS = [
   { name: 'users', permission: 'user.read', Page: UsersAdmin },
   { name: 'agents', permission: 'agent.read', Page: AgentsAdmin },
+  { name: 'rules', permission: 'settings.read', Page: RulesAdmin },
   { name: 'settings', permission: 'settings.read', Page: SettingsAdmin },
 ] as const;
 

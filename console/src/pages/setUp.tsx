@@ -3,13 +3,26 @@
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http';
 import { t } from '../i18n';
-import { go, route } from '../state/route';
+import { go, href, route } from '../state/route';
 import { setUp } from '../state/session';
 import { Field } from '../ui/parts';
+
+/** Codes of what no other attempt here can mend. */
+const STUCK = ['wrong_code', 'exists'];
+
+function reasonOf(error: unknown): string {
+  if (error instanceof ApiError) {
+    if (error.status === 0) return t('signIn.offline');
+    if (error.code === 'wrong_code') return t('setUp.wrongCode');
+    if (error.code === 'exists') return t('setUp.exists');
+  }
+  return t('setUp.failed', { message: String((error as Error).message) });
+}
 
 export function SetUp() {
   const [failed, setFailed] = useState('');
   const [busy, setBusy] = useState(false);
+  const [stuck, setStuck] = useState(false);
 
   async function submit(event: SubmitEvent) {
     event.preventDefault();
@@ -21,14 +34,13 @@ export function SetUp() {
     }
     setBusy(true);
     setFailed('');
+    setStuck(false);
     try {
       await setUp(given('code').trim(), given('user').trim(), given('name').trim(), given('password'));
       go('inbox', 'mine');
     } catch (error) {
-      const offline = error instanceof ApiError && error.status === 0;
-      setFailed(
-        offline ? t('signIn.offline') : t('setUp.failed', { message: String((error as Error).message) }),
-      );
+      setFailed(reasonOf(error));
+      setStuck(error instanceof ApiError && STUCK.includes(error.code));
       setBusy(false);
     }
   }
@@ -47,8 +59,8 @@ export function SetUp() {
         <Field label={t('setUp.name')}>
           <input name="name" autocomplete="name" />
         </Field>
-        <Field label={t('signIn.password')}>
-          <input name="password" type="password" required autocomplete="new-password" />
+        <Field label={t('signIn.password')} hint={t('setUp.passwordHint')}>
+          <input name="password" type="password" required minlength={10} autocomplete="new-password" />
         </Field>
         <Field label={t('setUp.again')}>
           <input name="again" type="password" required autocomplete="new-password" />
@@ -56,6 +68,11 @@ export function SetUp() {
         <p class="form-error" role="alert">
           {failed}
         </p>
+        {stuck && (
+          <a class="button" href={href('inbox', 'mine')}>
+            {t('setUp.signIn')}
+          </a>
+        )}
         <button type="submit" class="primary" disabled={busy}>
           {t('setUp.do')}
         </button>

@@ -18,11 +18,20 @@ export const dispositions = signal<string[]>([]);
 export const queueNames = signal<string[]>([]);
 /** Queue → seconds within which somebody should be served. */
 export const targets = signal<Record<string, { percent: number; within_s: number }>>({});
+/** IANA name of the time zone in which the tenant's days begin. */
+export const timeZone = signal('');
+/** Fields that the tenant's customers can be asked for. */
+export const collected = signal<string[]>([]);
+/** Attributes by which the tenant takes two contacts for one person. */
+export const mergedBy = signal<string[]>([]);
 export const macros = signal<Macro[]>([]);
 
 interface TenantValue {
   dispositions?: string[];
   queues?: string[];
+  time_zone?: string;
+  collect?: { field: string }[];
+  merge_contacts_by?: string[];
 }
 interface Rules {
   target?: { percent: number; within_s: number };
@@ -43,6 +52,9 @@ export async function loadTenant(): Promise<void> {
     const tenant = await documentValue<TenantValue>('tenant');
     dispositions.value = tenant?.dispositions ?? [];
     queueNames.value = tenant?.queues ?? [];
+    timeZone.value = tenant?.time_zone ?? '';
+    collected.value = (tenant?.collect ?? []).map((one) => one.field);
+    mergedBy.value = tenant?.merge_contacts_by ?? [];
     if (!items.includes('scheduling')) return;
     const scheduling = await documentValue<SchedulingValue>('scheduling');
     const of = (queue: string) => scheduling?.queues?.[queue]?.target ?? scheduling?.default?.target;

@@ -31,7 +31,9 @@ const GO: Record<string, string> = {
 };
 const CHORD_MS = 1200;
 
-let chordAt = 0;
+/** Not 0: that is when the page was opened, and the first key after it begins no chord. */
+const NEVER = Number.NEGATIVE_INFINITY;
+let chordAt = NEVER;
 
 function writes(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches('input, textarea, select, [contenteditable]');
@@ -51,7 +53,7 @@ function move(step: number): void {
 /** Whether the key meant something. */
 function press(key: string): boolean {
   if (performance.now() - chordAt < CHORD_MS) {
-    chordAt = 0;
+    chordAt = NEVER;
     const place = PLACES.find((one) => one.name === GO[key]);
     if (place && can(place.permission)) go(place.name);
     return true;

@@ -1,4 +1,4 @@
-// Agents: name, queues, skills, languages and slots.
+// Agents: name, queues, skills, languages and slots; and their shifts.
 
 import { useEffect, useState } from 'preact/hooks';
 import * as http from '../../api/http';
@@ -10,6 +10,7 @@ import { go, href } from '../../state/route';
 import { can } from '../../state/session';
 import { tell } from '../../state/toasts';
 import { Empty, Field } from '../../ui/parts';
+import { ShiftsForm } from './shifts';
 
 const NEW = '+new';
 
@@ -46,7 +47,10 @@ export function AgentsAdmin({ open }: { open?: string }) {
       </section>
       <section class="split-body" aria-label={t('agent')}>
         {open === NEW || agent ? (
-          <AgentForm key={open} agent={agent} />
+          <>
+            <AgentForm key={open} agent={agent} />
+            {agent && <ShiftsForm key={`shifts ${agent.key}`} agent={agent.key} />}
+          </>
         ) : (
           <Empty>{t('agentForm.choose')}</Empty>
         )}

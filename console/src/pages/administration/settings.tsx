@@ -113,6 +113,11 @@ function DocumentForm({ name, onChange }: { name: string; onChange(): void }) {
             <input name="name" required pattern="[A-Za-z0-9_\-]{1,64}" />
           </Field>
         )}
+        {name === 'routing' && (
+          <p>
+            <a href={href('admin', 'rules')}>{t('rules.asForm')}</a>
+          </p>
+        )}
         <Field label={t('settings.editor')}>
           <textarea
             class="editor"

@@ -1,9 +1,7 @@
 // The customer's card: who it is, what is known, and earlier sessions.
 
-import { useEffect, useState } from 'preact/hooks';
-import * as http from '../../api/http';
-import type { Contact } from '../../api/types';
-import { day, t, tv } from '../../i18n';
+import { useState } from 'preact/hooks';
+import { t, tv } from '../../i18n';
 import type { Row } from '../../model/fold';
 import { act } from '../../state/link';
 import { nameOf } from '../../state/people';
@@ -12,27 +10,11 @@ import { thread, timeline } from '../../state/thread';
 import { Facts } from '../../ui/content';
 import { Icon } from '../../ui/icons';
 import { Ago, Initials, Since, Until } from '../../ui/parts';
+import { ContactSection } from './contact';
 
 export function CustomerCard({ row }: { row: Row }) {
   const contactKey = thread.value?.commits.findLast(({ commit }) => commit.contact)?.commit.contact;
-  const [contact, setContact] = useState<Contact | null>(null);
-  useEffect(() => {
-    setContact(null);
-    if (!contactKey || !can('contact.read')) return;
-    let current = true;
-    http.get<Contact>(`contacts/${encodeURIComponent(contactKey)}`).then(
-      (found) => current && setContact(found),
-      () => {
-        // The contact's own commits may come a moment after the conversation's.
-      },
-    );
-    return () => {
-      current = false;
-    };
-  }, [contactKey]);
-
   const name = row.sender?.name || row.sender?.id || row.thread;
-  const details = contact?.details;
   return (
     <aside class="customer" aria-label={t('customer.title')}>
       <header class="customer-head">
@@ -78,24 +60,7 @@ export function CustomerCard({ row }: { row: Row }) {
 
       <Tags row={row} />
 
-      {details && (
-        <section>
-          <h3>{t('customer.about')}</h3>
-          {(details.identities ?? []).length > 0 && (
-            <ul class="plain">
-              {details.identities!.map((identity) => (
-                <li key={identity.channel + identity.id} class="clip" title={identity.id}>
-                  <span class="muted">{identity.channel}</span> {identity.id}
-                </li>
-              ))}
-            </ul>
-          )}
-          {Object.keys(details.attributes ?? {}).length > 0 && <Facts fields={details.attributes ?? {}} />}
-          {contact?.state.first_seen && (
-            <p class="muted">{t('customer.since', { day: day(contact.state.first_seen) })}</p>
-          )}
-        </section>
-      )}
+      {contactKey && <ContactSection key={contactKey} of={contactKey} />}
       <Sessions />
     </aside>
   );

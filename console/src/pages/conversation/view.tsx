@@ -18,6 +18,7 @@ import { allowed, start } from './actions';
 import { Composer } from './composer';
 import { CustomerCard } from './customer';
 import { ItemView } from './items';
+import { Merging } from './merge';
 import { OfferBanner } from './offer';
 import { Suggestions } from './suggestions';
 import { WhyDialog } from './why';
@@ -47,6 +48,7 @@ export function ConversationView({ conversation, list }: { conversation: string;
       <div class={card ? 'card-column shown' : 'card-column'}>
         <CustomerCard row={moment.value !== null && rowThen.value ? rowThen.value : row} />
       </div>
+      <Merging />
     </>
   );
 }
