@@ -5,6 +5,7 @@ import { claim, currentStep, elapsed, equal, step } from './check.mjs';
 import { Customer } from './customer.mjs';
 import { environment } from './environment.mjs';
 import * as pages from './pages.mjs';
+import * as past from './past.mjs';
 import * as reports from './reports.mjs';
 import * as work from './work.mjs';
 
@@ -62,6 +63,10 @@ async function scenario() {
     ['knowledge', `#/knowledge/e2e-${run}`, '.version'],
   ]);
 
+  await past.showsWhoWaited(supervisor, customer);
+  await pages.looksRight(supervisor, [['wall-past', '#/wall', '.past-marker']]);
+  await past.comesBack(supervisor);
+
   await reports.agentsHaveNone(b);
   await reports.reportsWork(supervisor, customer);
   await pages.looksRight(supervisor, reports.PAGES);
@@ -97,6 +102,8 @@ async function scenario() {
     ],
     { prefix: 'phone-' },
   );
+  await past.opens(phone);
+  await pages.looksRight(phone, [['wall-past', '#/wall', '.past-marker']], { prefix: 'phone-' });
 
   await step('the first paint comes within a second', async () => {
     const ms = await pages.firstPaint(supervisor);
