@@ -34,35 +34,44 @@ const QUEUES: [&str; 3] = ["support", "sales", "tax"];
 const AGENTS: [&str; 5] = ["anna", "bob", "cleo", "dan", "eve"];
 const THREADS: usize = 40;
 
-/// Something happens at a time, as chance has it.
+/// Something happens at a time, as chance has it: most of it is possible.
 fn step(history: &mut History, random: &mut StdRng) {
-    let thread = format!("t{}", random.random_range(0..THREADS));
     let agent = *AGENTS.choose(random).unwrap();
     let queue = *QUEUES.choose(random).unwrap();
-    let person = || Actor::new(ActorKind::Agent, agent);
-    let state = history.state("web", &thread);
-    // Of agents' deeds, those that are possible are more interesting.
-    let phase = &state["session"]["phase"];
+    let deed = random.random_range(0..22);
+    let wanted = match deed {
+        8..=11 => "queued",
+        12 | 13 => "offered",
+        14 | 15 => "active",
+        16 => "wrap_up",
+        _ => "",
+    };
+    let threads: Vec<String> = (0..THREADS).map(|number| format!("t{number}")).collect();
+    let is_wanted =
+        |thread: &&String| wanted.is_empty() || history.state("web", thread)["session"]["phase"].get(wanted).is_some();
+    let possible: Vec<&String> = threads.iter().filter(is_wanted).collect();
+    let Some(thread) = possible.choose(random) else { return };
+    let phase = &history.state("web", thread)["session"]["phase"];
     let holder = [&phase["active"]["holder"], &phase["wrap_up"][0], &phase["offered"][1]["to"]];
-    let holder = holder.into_iter().find_map(|holder| holder["agent"].as_str());
-    let own = Actor::new(ActorKind::Agent, holder.unwrap_or(agent));
-    match random.random_range(0..20) {
-        0..=4 => history.says("web", &thread, Content::text("hello")),
+    let holder = holder.into_iter().find_map(|holder| holder["agent"].as_str()).unwrap_or(agent);
+    let own = Actor::new(ActorKind::Agent, holder);
+    match deed {
+        0..=4 => history.says("web", thread, Content::text("hello")),
         5..=7 => {
-            history.says("web", &thread, Content::text("a person, please"));
+            history.says("web", thread, Content::text("a person, please"));
             let body = json!({"type": "request_handoff", "queue": queue});
-            history.asks("web", &thread, Actor::new(ActorKind::System, "ivr"), body);
+            history.asks("web", thread, Actor::new(ActorKind::System, "ivr"), body);
         }
-        8..=10 if phase["queued"].is_object() => history.offers("web", &thread, agent, &[]),
-        11 | 12 => history.asks("web", &thread, own, json!({"type": "accept"})),
-        13 => history.asks("web", &thread, own, json!({"type": "reject"})),
-        14 => history.asks("web", &thread, own, json!({"type": "transfer", "to": {"queue": queue}})),
-        15 => history.asks("web", &thread, own, json!({"type": "wrap_up"})),
-        16 => history.asks("web", &thread, own, json!({"type": "close"})),
-        17 => history.says("web", &thread, Content::Left),
-        18 => history.asks("web", &thread, person(), json!({"type": "take_over"})),
+        8..=11 => history.offers("web", thread, agent, &["english"]),
+        12 => history.asks("web", thread, own, json!({"type": "accept"})),
+        13 => history.asks("web", thread, own, json!({"type": "reject"})),
+        14 => history.asks("web", thread, own, json!({"type": "transfer", "to": {"queue": queue}})),
+        15 => history.asks("web", thread, own, json!({"type": "wrap_up"})),
+        16 => history.asks("web", thread, own, json!({"type": "close"})),
+        17 => history.says("web", thread, Content::Left),
+        18 => history.asks("web", thread, Actor::new(ActorKind::Agent, agent), json!({"type": "take_over"})),
         _ => {
-            let body = match random.random_range(0..7) {
+            let body = match random.random_range(0..10) {
                 0 => json!({"type": "set_status", "status": "away", "reason": "lunch"}),
                 1 => json!({"type": "set_presence", "online": false}),
                 2 => json!({"type": "set_skills", "skills": {}, "queues": [queue]}),
@@ -139,7 +148,7 @@ fn store() -> (TempDir, Store, StoreWriter) {
 fn traffic(seed: u64, steps: usize) -> (Vec<(String, Vec<u8>)>, Vec<(Timestamp, usize)>) {
     let mut random = StdRng::seed_from_u64(seed);
     let settings = json!({
-        "name": "Acme", "queues": QUEUES, "offer_timeout_s": 20, "wrap_up_s": 60, "queue_abandon_s": 1_800,
+        "name": "Acme", "queues": QUEUES, "offer_timeout_s": 90, "wrap_up_s": 60, "queue_abandon_s": 1_800,
         "presence_grace_s": 30, "bot": {"answer_deadline_s": 30},
         "inactivity": {"prompt_after_s": 600, "close_after_s": 300},
     });
@@ -155,7 +164,7 @@ fn traffic(seed: u64, steps: usize) -> (Vec<(String, Vec<u8>)>, Vec<(Timestamp, 
     let mut log = other.log;
     let known = log.len();
     let mut history = History::new("acme", &settings, now);
-    history.staffs("anna", 2);
+    AGENTS.iter().for_each(|agent| history.staffs(agent, 2));
     let mut marks = vec![(now, known + history.log.len())];
     for number in 0..steps {
         // Nights, too.
@@ -206,8 +215,10 @@ impl World {
 fn fold(writer: &mut StoreWriter, log: &[(String, Vec<u8>)], from: usize, to: usize) {
     let folds = writer.folds();
     let decode = |at: usize| DecodedCommit::decode(&folds, at as u64 + 1, &log[at].0, &log[at].1).unwrap();
-    writer.fold(&(from..to).map(decode).collect::<Vec<_>>()).unwrap();
+    let commits: Vec<DecodedCommit> = (from..to).map(decode).collect();
+    writer.fold(&commits).unwrap();
     writer.write().unwrap();
+    writer.pass_on(commits);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +236,7 @@ async fn the_wall_of_every_moment_is_what_the_lists_said_then() {
         }
         let waited = recorded.iter().filter(|(_, live)| !live.waiting.is_empty()).count();
         let worked = recorded.iter().filter(|(_, live)| live.agents.iter().any(|agent| agent.in_use > 0)).count();
-        assert!(waited > 200 && worked > 200, "there is something to see: {waited} {worked}");
+        assert!(waited > 200 && worked > 100, "there is something to see: {waited} {worked}");
         // In any order, and again with what is kept by then.
         for number in 0..recorded.len() + 100 {
             let index = if number < 300 { random.random_range(0..recorded.len()) } else { number % recorded.len() };

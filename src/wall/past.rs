@@ -99,8 +99,9 @@ impl Walls {
     pub async fn at(&self, tenant: &str, at: Timestamp) -> Result<Wall, NoWall> {
         let mut stopped = self.stopped.subscribe();
         tokio::select! {
-            wall = (self.ask)(tenant.to_owned(), at) => wall,
+            biased;
             _ = stopped.wait_for(|stopped| *stopped) => Err(NoWall::Behind("kefu is stopping".to_owned())),
+            wall = (self.ask)(tenant.to_owned(), at) => wall,
         }
     }
 
