@@ -13,7 +13,7 @@ export async function opens(page) {
     await page.locator('.agent-name').first().waitFor();
     await page.locator('.title-row button').click();
     await slider(page).focus();
-    await slider(page).press('PageDown');
+    await slider(page).press('ArrowLeft');
     await page.locator('.page.past .past-marker').waitFor();
     await page.locator('.agent-name').first().waitFor();
   });

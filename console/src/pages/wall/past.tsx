@@ -20,10 +20,13 @@ import { TimeSlider } from '../../ui/slider';
 /** Stands at now until it is moved; whoever closes it is back there. */
 export function Past({ onClose }: { onClose(): void }) {
   const [chosen, setChosen] = useState(() => lastDay(serverNow(), began.value));
+  // Before it is known how far back one can look, the slider would offer what there is not.
+  const [ready, setReady] = useState(began.value !== null);
   useEffect(() => {
-    void learnBegin();
+    void learnBegin().then(() => setReady(true));
     return () => look(null);
   }, []);
+  if (!ready) return null;
 
   // While it stands at now, its end goes on with the time.
   const at = moment.value;
