@@ -6,6 +6,14 @@ import { claim, equal, step, until } from './check.mjs';
 const slider = (page) => page.getByRole('slider');
 const moment = async (page) => Date.parse(await page.locator('.slider time').getAttribute('datetime'));
 
+/** Presses a key that moves it; where it stands then. */
+async function moved(page, key) {
+  const before = await moment(page);
+  await slider(page).press(key);
+  await until(async () => (await moment(page)) !== before, `${key} moves the slider`);
+  return moment(page);
+}
+
 /** Opens the slider and goes a few steps back. */
 export async function opens(page) {
   await step('the wall goes back by the keyboard', async () => {
@@ -28,10 +36,8 @@ export async function showsWhoWaited(page, customer) {
       const first = (type) => commits.find((one) => one.events.some((event) => event.type === type));
       return ['queued', 'offer_accepted'].map((type) => Date.parse(first(type).at));
     }, customer.key);
-    await slider(page).press('Home');
-    const from = await moment(page);
-    await slider(page).press('ArrowRight');
-    const width = (await moment(page)) - from;
+    const from = await moved(page, 'Home');
+    const width = (await moved(page, 'ArrowRight')) - from;
     const place = Math.max(0, Math.ceil((queued - from) / width));
     claim(from + place * width < accepted, 'it waited for at least one step');
     await slider(page).fill(String(place));

@@ -12,7 +12,7 @@ import {
   placeOf,
   reachFor,
 } from '../../model/moments';
-import { coarseNow, serverNow } from '../../state/clock';
+import { now, serverNow } from '../../state/clock';
 import { began, learnBegin, look, moment, trouble, wallThen } from '../../state/wall';
 import { Icon } from '../../ui/icons';
 import { TimeSlider } from '../../ui/slider';
@@ -30,7 +30,7 @@ export function Past({ onClose }: { onClose(): void }) {
 
   // While it stands at now, its end goes on with the time.
   const at = moment.value;
-  const reach = at === null ? lastDay(coarseNow.value, began.value) : chosen;
+  const reach = at === null ? lastDay(now.value, began.value) : chosen;
   const last = lastPlace(reach);
   const place = at === null ? last : placeOf(reach, at);
   const stand = (next: number) => {
@@ -44,7 +44,7 @@ export function Past({ onClose }: { onClose(): void }) {
     setChosen(next);
     look(next.live && wished >= next.to ? null : wished);
   };
-  const shown = at ?? serverNow();
+  const shown = at ?? now.value;
   return (
     <TimeSlider
       place={place}
