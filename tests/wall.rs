@@ -144,8 +144,11 @@ fn store() -> (TempDir, Store, StoreWriter) {
     (dir, store, writer)
 }
 
+/// Subjects and commits.
+type Log = Vec<(String, Vec<u8>)>;
+
 /// A log of two tenants, and the moments of the second at which its wall was looked at, with how much there was then.
-fn traffic(seed: u64, steps: usize) -> (Vec<(String, Vec<u8>)>, Vec<(Timestamp, usize)>) {
+fn traffic(seed: u64, steps: usize) -> (Log, Vec<(Timestamp, usize)>) {
     let mut random = StdRng::seed_from_u64(seed);
     let settings = json!({
         "name": "Acme", "queues": QUEUES, "offer_timeout_s": 90, "wrap_up_s": 60, "queue_abandon_s": 1_800,
