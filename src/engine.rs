@@ -24,6 +24,7 @@ use crate::{
     },
     settings::Settings,
     store::{Folds, Projection, Store, StoreError, StoreOptions},
+    wall::Walls,
     webhooks::{WebhookOptions, Webhooks},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -123,6 +124,7 @@ pub struct Engine {
     answering: Answering,
     archive: Option<ArchiveTask>,
     reporting: ReportingTask,
+    walls: Walls,
     observer: Observer,
     webhooks: Webhooks,
 }
@@ -145,6 +147,8 @@ impl Engine {
         let answering = Answering::start(journal, store.clone(), name, &options.answering)?;
         let archive = options.archive_dir.map(|dir| ArchiveTask::start(options.journal.clone(), store.clone(), dir));
         let reporting = ReportingTask::start(options.journal.clone(), store.clone());
+        let reports = Reports::new(store.clone(), reporting.progress());
+        let walls = Walls::new(options.journal.clone(), Arc::clone(&options.subjects), store.clone(), reports);
         let webhooks = Webhooks::start(WebhookOptions {
             journal: options.journal.clone(),
             subjects: Arc::clone(&options.subjects),
@@ -164,7 +168,7 @@ impl Engine {
             name: options.name,
         })?;
         let observer = Observer::start(store.clone(), node.ownership(), projector.progress());
-        Ok(Self { store, projector, node, dispatch, answering, archive, reporting, observer, webhooks })
+        Ok(Self { store, projector, node, dispatch, answering, archive, reporting, walls, observer, webhooks })
     }
 
     /// What the projector remembers.
@@ -207,6 +211,11 @@ impl Engine {
         Reports::new(self.store.clone(), self.reporting.progress())
     }
 
+    /// Walls of the past.
+    pub fn walls(&self) -> Walls {
+        self.walls.clone()
+    }
+
     /// What the node owns.
     pub fn status(&self) -> NodeStatus {
         self.node.status()
@@ -225,6 +234,7 @@ impl Engine {
     /// # Errors
     /// The projector could not write its last batch; nothing is lost, since the next start reads it from the log.
     pub async fn stop(self) -> Result<(), EngineError> {
+        self.walls.stop();
         // The node at once: nothing new is begun while something else takes its time to end.
         tokio::join!(
             self.node.stop(),

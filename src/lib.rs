@@ -14,6 +14,7 @@
 //! - [`faq`]: the knowledge base, what an answer is; [`search`]: what is near in words and meaning; [`answering`]: keeps
 //!   the indexes true, and answers customers; [`archive`]: finds what was ever said; [`http`]: how servers of others are
 //!   asked;
+//! - [`reporting`]: figures; [`wall`]: who waited and who worked at a moment of the past;
 //! - [`policy`]: what is permitted and forbidden, pure;
 //! - [`webhooks`]: other systems are told what happens;
 //! - [`engine`]: all of that put together, as one node;
@@ -48,4 +49,5 @@ pub mod search;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod wall;
 pub mod webhooks;

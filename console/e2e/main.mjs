@@ -8,6 +8,7 @@ import { Customer } from './customer.mjs';
 import { environment } from './environment.mjs';
 import * as first from './first.mjs';
 import * as pages from './pages.mjs';
+import * as past from './past.mjs';
 import * as reports from './reports.mjs';
 import * as work from './work.mjs';
 
@@ -66,6 +67,10 @@ async function scenario() {
     ['knowledge', `#/knowledge/e2e-${run}`, '.version'],
   ]);
 
+  await past.showsWhoWaited(supervisor, customer);
+  await pages.looksRight(supervisor, [['wall-past', '#/wall', '.past-marker']]);
+  await past.comesBack(supervisor);
+
   await reports.agentsHaveNone(b);
   await reports.reportsWork(supervisor, customer);
   await pages.looksRight(supervisor, reports.PAGES);
@@ -104,6 +109,8 @@ async function scenario() {
     ],
     { prefix: 'phone-' },
   );
+  await past.opens(phone);
+  await pages.looksRight(phone, [['wall-past', '#/wall', '.past-marker']], { prefix: 'phone-' });
 
   await step('the first paint comes within a second', async () => {
     const ms = await pages.firstPaint(supervisor);

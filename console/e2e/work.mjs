@@ -49,6 +49,8 @@ export async function rejectedThenAccepted(a, b, customer) {
     await timeline(b).getByText('Not my subject').waitFor();
   });
   await step('B accepts with Enter', async () => {
+    // Long enough that the wall of then shows it: its slider goes by the second.
+    await b.waitForTimeout(1500);
     await b.locator('[data-key="accept"]:focus').waitFor();
     await b.keyboard.press('Enter');
     await b.getByRole('textbox', { name: 'Reply' }).waitFor();

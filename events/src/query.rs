@@ -28,6 +28,10 @@ pub mod name {
     pub const AGENTS: &str = "agents";
     /// A tenant's queues: who waits, for how long, and how well the target is met.
     pub const QUEUES: &str = "queues";
+    /// Who waited in which queue, and what every agent had and was ready for, at an earlier moment: `{at?, limit?}`, with how many
+    /// agents and waiting conversations there were in all. `not_ready` may mean that much of the log has to be read: the next
+    /// attempt goes on from there.
+    pub const WALL: &str = "wall";
     /// Why a conversation still waits, and why an agent does not get it: `{conversation, agent?}`.
     pub const WHY: &str = "why";
     /// State of one knowledge-base entry, with its versions: `{id}`.

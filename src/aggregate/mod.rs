@@ -5,11 +5,14 @@
 //! RocksDB, or of the actor that drives it.
 //!
 //! [`Tracked`] is the state plus what the runtime keeps beside it: version, the inputs seen last, quarantine.
-//! [`kind`] hides the types, so that one runtime can drive aggregates of every kind.
+//! [`Gathered`] are those of one kind as they were at an earlier commit of the log. [`kind`] hides the types, so that one
+//! runtime can drive aggregates of every kind.
 
+mod gathered;
 pub mod kind;
 mod tracked;
 
+pub use gathered::Gathered;
 pub use tracked::{Cause, RECENT_CAUSES, Tracked};
 
 use kefu_events::{

@@ -35,6 +35,7 @@ pub(super) fn of(route: &Route) -> (u16, Option<&'static str>) {
         ("GET", "/inbox") => "counts",
         ("GET", "/conversations/{key}/why") => "why",
         ("GET", "/queues") => "queues",
+        ("GET", "/wall") => "wall",
         ("GET", "/reports") => "report",
         ("GET", "/reports/sessions" | "/reports/metrics") => "list",
         ("POST", "/ask") => "asked",
@@ -63,6 +64,26 @@ fn text(description: &str) -> Value {
     json!({ "type": "string", "description": description })
 }
 
+fn wall() -> Value {
+    let of = |items: Value| json!({ "type": "array", "items": items });
+    let number = |description: &str| json!({ "type": "number", "description": description });
+    let queue = json!({ "queue": text("Its name."), "waiting": number("How many waited, for whom nobody had been asked."),
+        "oldest_s": number("How long the oldest had waited, in seconds.") });
+    object(
+        json!({
+            "at": text("The moment."),
+            "began": text("When the tenant began: there is no wall before."),
+            "queues": of(object(queue, &["queue", "waiting"])),
+            "agents": of(json!({ "type": "object", "description": "As in GET agents." })),
+            "waiting": of(json!({ "type": "object", "description": "As in GET conversations: those that one may read, then and now." })),
+            "totals": { "type": "object", "description": "How many agents and waiting conversations there were in all." },
+            "senders": { "type": "object", "additionalProperties": { "type": "string" },
+                "description": "Who the customers of agents' conversations are, as far as one may read these." },
+        }),
+        &["at", "began", "queues", "agents", "waiting", "totals", "senders"],
+    )
+}
+
 /// All of them, by name.
 pub(super) fn schemas() -> Map<String, Value> {
     let commit = object(
@@ -76,7 +97,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     );
     let any = || json!({ "type": "object" });
     let of = |items: Value| json!({ "type": "array", "items": items });
-    let named: [(&str, Value); 25] = [
+    let named: [(&str, Value); _] = [
         ("command-response", schema::inline::<CommandResponse>()),
         ("command-result", schema::inline::<CommandResult>()),
         ("done", object(json!({ "ok": { "const": true } }), &["ok"])),
@@ -142,6 +163,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("counts", json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
         ("why", object(json!({ "decisions": of(any()) }), &["decisions"])),
         ("queues", json!({ "type": ["object", "array"] })),
+        ("wall", wall()),
         (
             "report",
             object(

@@ -93,7 +93,7 @@ impl Row {
     }
 }
 
-fn may_read(access: &Access, principal: &Principal, queue: &str, agents: [&str; 2]) -> bool {
+pub(super) fn may_read(access: &Access, principal: &Principal, queue: &str, agents: [&str; 2]) -> bool {
     let queues: Vec<String> = Some(queue).filter(|queue| !queue.is_empty()).map(str::to_owned).into_iter().collect();
     let agents: Vec<String> =
         agents.iter().filter(|agent| !agent.is_empty()).map(|agent| (*agent).to_owned()).collect();

@@ -6,6 +6,7 @@ use super::{
     error::{CliError, Exit},
     output::{Output, Style, plain},
     values,
+    wall::{self, Moment},
 };
 use crate::config::units;
 use clap::{Args, Subcommand, ValueEnum};
@@ -30,6 +31,7 @@ Examples:
   kefu agent capacity anna 5 --weight voice=5
   kefu agent shifts anna --time-zone Europe/Berlin --on monday=09:00-12:00,13:00-17:00 --on tuesday=09:00-17:00
   kefu agent list --status available
+  kefu agent list --at 2h                        as they were two hours ago
   kefu agent show anna
   kefu agent release anna 0192f3a4-7c1d          free a slot that is stuck")]
 pub enum Agent {
@@ -61,6 +63,8 @@ pub enum Agent {
         /// Only those with this skill
         #[arg(long, group = "filter")]
         skill: Option<String>,
+        #[command(flatten)]
+        moment: Moment,
         /// Not more than this many
         #[arg(long, default_value_t = 100)]
         limit: usize,
@@ -244,8 +248,20 @@ impl Agent {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
         let client = session.connect().await?;
         let (agent, change, body) = match self {
-            Self::List { tenant, status, queue, skill, limit } => {
+            Self::List { tenant, status, queue, skill, moment, limit } => {
                 let tenant = tenant.of(&client.config);
+                if moment.at.is_some() {
+                    let wall = wall::fetch(&client, &tenant, moment.at, limit).await?;
+                    let agents = wall["agents"].as_array().into_iter().flatten();
+                    let wanted = |agent: &&Value| {
+                        status.as_ref().is_none_or(|status| agent["status"] == **status)
+                            && queue.as_ref().is_none_or(|queue| has(&agent["queues"], queue))
+                            && skill.as_ref().is_none_or(|skill| agent["skills"].get(skill).is_some())
+                    };
+                    list(session, &agents.filter(wanted).cloned().collect::<Vec<_>>())?;
+                    wall::note_left_out(&wall, "agents");
+                    return Ok(());
+                }
                 let asked = [("status", status), ("queue", queue), ("skill", skill)];
                 let asked = asked.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
                 let parameters = Value::Object(asked.collect::<Map<_, _>>());
@@ -435,7 +451,11 @@ fn pairs(value: &Value) -> String {
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-fn list(session: &mut Session, agents: &[Value]) -> Result<(), CliError> {
+fn has(words: &Value, word: &str) -> bool {
+    words.as_array().is_some_and(|words| words.iter().any(|known| known == word))
+}
+
+pub(super) fn list(session: &mut Session, agents: &[Value]) -> Result<(), CliError> {
     if session.out.is_json() {
         return agents.iter().try_for_each(|agent| session.out.json_line(agent));
     }

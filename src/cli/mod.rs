@@ -43,6 +43,7 @@ mod tenant;
 mod user;
 mod values;
 mod version;
+mod wall;
 mod webhook;
 mod why;
 
@@ -147,6 +148,7 @@ enum Command {
     Faq(faq::Faq),
     Search(search::Search),
     Queue(queue::Queue),
+    Wall(wall::Wall),
     #[command(subcommand)]
     Report(report::Report),
     Why(why::Why),
@@ -263,6 +265,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, CliEr
         Command::Faq(args) => args.run(session).await?,
         Command::Search(args) => args.run(session).await?,
         Command::Queue(args) => args.run(session).await?,
+        Command::Wall(args) => args.run(session).await?,
         Command::Why(args) => args.run(session).await?,
         Command::Report(args) => args.run(session).await?,
         Command::Channel(args) => args.run(session).await?,

@@ -270,12 +270,13 @@ impl Running {
         let started = start_engine(config, &journal).await?;
         let (store, progress) = (started.store().clone(), started.projector().progress());
         let (floors, desk, archive) = (started.floors(), started.desk(), started.archive());
-        let (reports, log) = (started.reports(), started.projector().log());
+        let (reports, walls, log) = (started.reports(), started.walls(), started.projector().log());
         let node_name = started.status().name;
         *lock(&engine) = Some(started);
         let told = probe.clone();
         let node = move || serde_json::to_value((told.report)()).unwrap_or_default();
-        let queries = Queries::new(store.clone(), progress.clone(), floors, desk, archive, reports, node);
+        let queries =
+            Queries::new(store.clone(), progress.clone(), floors, desk, archive, reports, node).with_walls(walls);
         let access = Access::new(store.clone(), progress.clone(), journal.clone());
         bridge.connect(UpstreamOptions {
             journal: journal.clone(),

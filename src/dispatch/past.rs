@@ -8,7 +8,7 @@
 use super::leader::Leader;
 use crate::{
     agent::{self, Agent},
-    aggregate::Tracked,
+    aggregate::{Gathered, Tracked},
     conversation::{self, Conversation},
     scheduler::{
         ConversationKey, Decision, Scheduling,
@@ -34,9 +34,9 @@ const SAME: f64 = 1e-6;
 /// See the module's text.
 #[derive(Debug, Default)]
 pub struct Past {
-    agents: BTreeMap<String, Tracked<agent::State>>,
+    agents: Gathered<agent::State>,
     /// Those with an open session.
-    conversations: BTreeMap<String, Tracked<conversation::State>>,
+    conversations: Gathered<conversation::State>,
     /// Those with an open session whose earlier ones were forgotten.
     incomplete: BTreeSet<String>,
     /// The document `scheduling`, by its version.
@@ -92,8 +92,7 @@ impl Past {
         match aggregate {
             AggregateKind::Agent => {
                 let commit: Commit<AgentEvent> = decode_commit(payload)?;
-                let tracked = self.agents.entry(commit.key.clone()).or_default();
-                tracked.apply::<Agent>(&commit, seq);
+                self.agents.take::<Agent>(&commit, seq);
             }
             AggregateKind::Conversation => self.conversation(seq, &decode_commit(payload)?),
             AggregateKind::Settings => {
@@ -120,17 +119,16 @@ impl Past {
 
     fn practised_now(&self) -> BTreeMap<String, Practised> {
         let known = self.agents.iter().filter(|(_, agent)| !agent.state.practised.is_empty() && !agent.state.removed);
-        known.map(|(key, agent)| (key.clone(), agent.state.practised.clone())).collect()
+        known.map(|(key, agent)| (key.to_owned(), agent.state.practised.clone())).collect()
     }
 
     fn conversation(&mut self, seq: u64, commit: &Commit<ConversationEvent>) {
         let key = &commit.key;
-        if commit.version == 1 || self.conversations.contains_key(key) {
-            let tracked = self.conversations.entry(key.clone()).or_default();
-            tracked.apply::<Conversation>(commit, seq);
+        if commit.version == 1 || self.conversations.knows(key) {
+            let tracked = self.conversations.take::<Conversation>(commit, seq);
             // Of closed ones there may be millions, and nobody waits in them.
             if tracked.state.session.is_none() && tracked.version > 1 {
-                self.conversations.remove(key);
+                self.conversations.forget(key);
             }
             return;
         }
@@ -163,7 +161,7 @@ impl Past {
         }
         if let Some(key) = key {
             self.incomplete.remove(&key);
-            self.conversations.insert(key, tracked);
+            self.conversations.put(key, tracked);
         }
         Ok(())
     }
@@ -194,7 +192,7 @@ impl Past {
         let beside = decision.beside.as_ref().ok_or(NotAgain::Unrecorded)?;
         self.remember_up_to(decision.sequence + 1);
         let settings = self.settings(decision.settings_version)?;
-        let agents = self.agents.iter().filter_map(|(key, agent)| Some((key.clone(), StaffEntry::of(agent)?)));
+        let agents = self.agents.iter().filter_map(|(key, agent)| Some((key.to_owned(), StaffEntry::of(agent)?)));
         let conversations = self.conversations.iter().filter_map(|(key, conversation)| {
             Some((key.parse::<ConversationKey>().ok()?, WaitingEntry::of(conversation)?))
         });

@@ -219,6 +219,11 @@ impl Subjects {
         format!("{}.events.{tenant}.>", self.prefix)
     }
 
+    /// Everything of one tenant's aggregates of a kind in the log: `kefu.events.<tenant>.<aggregate>.>`.
+    pub fn events_of_kind(&self, tenant: &str, aggregate: &str) -> String {
+        format!("{}.events.{tenant}.{aggregate}.>", self.prefix)
+    }
+
     /// Where a reply is published: `kefu.out.<tenant>.<channel>.<key>`.
     pub fn outbound(&self, tenant: &str, channel: &str, key: &str) -> String {
         format!("{}.out.{tenant}.{channel}.{key}", self.prefix)

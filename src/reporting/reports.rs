@@ -258,7 +258,7 @@ impl Reports {
         self.progress.rebuild()
     }
 
-    fn open(&self, tenant: &str) -> Result<(View, TenantNote), ReportError> {
+    pub(super) fn open(&self, tenant: &str) -> Result<(View, TenantNote), ReportError> {
         let view = self.store.view(rollup::NAME).ok_or(ReportError::NotReady)?;
         let note = view.get(TENANTS, tenant.as_bytes())?;
         let note = note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default();

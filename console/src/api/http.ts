@@ -10,6 +10,7 @@ import type {
   LoggedCommit,
   Me,
   Page,
+  WallThen,
 } from './types';
 
 export class ApiError extends Error {
@@ -113,6 +114,9 @@ export async function everything<T>(path: string, query: Query = {}): Promise<T[
   } while (after && items.length < 2000);
   return items;
 }
+
+/** The wall as it was at a moment; as it is, if none is named. */
+export const wall = (at?: string, limit?: number) => get<WallThen>('wall', { at, limit });
 
 export const agents = () => everything<AgentSummary>('agents');
 

@@ -272,6 +272,21 @@ export interface QueueFigures {
   estimate_error_s?: number | null;
 }
 
+/** The wall as it was at a moment. */
+export interface WallThen {
+  at: Timestamp;
+  /** When the tenant began. */
+  began: Timestamp;
+  queues: QueueFigures[];
+  agents: AgentSummary[];
+  /** Those who had waited longest first. */
+  waiting: ConversationSummary[];
+  /** How many there were in all. */
+  totals: { agents: number; waiting: number };
+  /** Who the customers of agents' conversations are. */
+  senders: Record<string, string>;
+}
+
 export interface ContactDetails {
   name?: string | null;
   identities?: { channel: string; id: string }[];

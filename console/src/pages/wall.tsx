@@ -1,21 +1,27 @@
 // The wall: how the queues are doing against their targets, who works on what, and who waits.
 
-import { useEffect } from 'preact/hooks';
-import type { AgentSummary, QueueFigures } from '../api/types';
+import { useEffect, useState } from 'preact/hooks';
+import type { AgentSummary, ConversationSummary, QueueFigures } from '../api/types';
 import { duration, t, tv } from '../i18n';
 import { inList, loadList, rows } from '../state/inbox';
 import { agents, loadAgents, loadQueues, queues } from '../state/people';
 import { href } from '../state/route';
 import { can } from '../state/session';
 import { targets } from '../state/tenant';
+import { moment, wallThen } from '../state/wall';
+import { Icon } from '../ui/icons';
 import { Empty, Since } from '../ui/parts';
 import { start } from './conversation/actions';
+import { Past, PastMarker } from './wall/past';
 
 /** Figures of queues are not events; they are asked for. */
 const REFRESH_MS = 3000;
 
 export function Wall() {
+  const [slider, setSlider] = useState(false);
+  const isPast = moment.value !== null;
   useEffect(() => {
+    if (isPast) return;
     void loadAgents();
     void loadQueues();
     void loadList('unassigned');
@@ -24,32 +30,57 @@ export function Wall() {
       if (!can('agent.manage')) void loadAgents();
     }, REFRESH_MS);
     return () => clearInterval(timer);
-  }, []);
+  }, [isPast]);
   return (
-    <main class="page">
-      <h1>{t('wall.title')}</h1>
-      <Queues />
-      <h2>{t('agents')}</h2>
-      <Agents />
-      <h2>{t('wall.waitingNow')}</h2>
-      <Waiting />
+    <main class={isPast ? 'page past' : 'page'}>
+      <div class="title-row">
+        <h1>{t('wall.title')}</h1>
+        {!slider && (
+          <button type="button" onClick={() => setSlider(true)}>
+            <Icon name="history" /> {t('moment.open')}
+          </button>
+        )}
+      </div>
+      {slider && <Past onClose={() => setSlider(false)} />}
+      <PastMarker />
+      {(!isPast || wallThen.value) && <Shown />}
     </main>
   );
 }
 
-function Queues() {
-  if (queues.value.length === 0) return <Empty>{t('wall.noQueues')}</Empty>;
+function Shown() {
+  const past = moment.value === null ? null : wallThen.value;
+  const shown = past ?? { agents: agents.value, queues: queues.value, waiting: inList('unassigned') };
+  const left = past && past.totals.agents > past.agents.length ? past.totals.agents : 0;
+  return (
+    <>
+      <Queues queues={shown.queues} isPast={!!past} />
+      <h2>{t('agents')}</h2>
+      <Agents agents={shown.agents} isPast={!!past} />
+      {left > 0 && <p class="muted">{t('wall.past.more', { shown: shown.agents.length, total: left })}</p>}
+      <h2>{past ? t('wall.past.waiting') : t('wall.waitingNow')}</h2>
+      <Waiting waiting={shown.waiting} isPast={!!past} />
+    </>
+  );
+}
+
+/** Up to when what has begun is counted: the moment that is looked at, or the present one. */
+const until = () => (wallThen.value ? Date.parse(wallThen.value.at) : null);
+
+function Queues({ queues, isPast }: { queues: QueueFigures[]; isPast: boolean }) {
+  if (queues.length === 0) return <Empty>{isPast ? t('wall.past.noQueues') : t('wall.noQueues')}</Empty>;
   return (
     <div class="tiles">
-      {queues.value.map((queue) => (
-        <QueueTile key={queue.queue} queue={queue} />
+      {queues.map((queue) => (
+        <QueueTile key={queue.queue} queue={queue} isPast={isPast} />
       ))}
     </div>
   );
 }
 
-function QueueTile({ queue }: { queue: QueueFigures }) {
-  const target = targets.value[queue.queue];
+function QueueTile({ queue, isPast }: { queue: QueueFigures; isPast: boolean }) {
+  // Targets are those of now, and were others perhaps.
+  const target = isPast ? undefined : targets.value[queue.queue];
   const oldest = queue.oldest_s ?? 0;
   const late = target ? oldest > target.within_s : false;
   const tone = late ? 'late' : queue.waiting > 0 ? 'some' : '';
@@ -61,15 +92,19 @@ function QueueTile({ queue }: { queue: QueueFigures }) {
       </p>
       <dl class="facts">
         <Figure name={t('wall.oldest')} value={queue.oldest_s == null ? '–' : duration(oldest)} late={late} />
-        <Figure
-          name={t('wall.estimate')}
-          value={queue.estimated_wait_s == null ? '–' : duration(queue.estimated_wait_s)}
-        />
-        <Figure
-          name={t('wall.level')}
-          value={queue.service_level == null ? '–' : `${Math.round(queue.service_level)} %`}
-          late={!!target && queue.service_level != null && queue.service_level < target.percent}
-        />
+        {!isPast && (
+          <>
+            <Figure
+              name={t('wall.estimate')}
+              value={queue.estimated_wait_s == null ? '–' : duration(queue.estimated_wait_s)}
+            />
+            <Figure
+              name={t('wall.level')}
+              value={queue.service_level == null ? '–' : `${Math.round(queue.service_level)} %`}
+              late={!!target && queue.service_level != null && queue.service_level < target.percent}
+            />
+          </>
+        )}
         {target && (
           <Figure
             name={t('wall.target')}
@@ -92,11 +127,9 @@ function Figure({ name, value, late }: { name: string; value: string; late?: boo
 
 const RANK = { available: 0, transfers_only: 1, away: 2, offline: 3 };
 
-function Agents() {
-  if (agents.value.length === 0) return <Empty>{t('wall.noAgents')}</Empty>;
-  const ordered = agents.value.toSorted(
-    (a, b) => RANK[a.status] - RANK[b.status] || (a.name < b.name ? -1 : 1),
-  );
+function Agents({ agents, isPast }: { agents: AgentSummary[]; isPast: boolean }) {
+  if (agents.length === 0) return <Empty>{isPast ? t('wall.past.noAgents') : t('wall.noAgents')}</Empty>;
+  const ordered = agents.toSorted((a, b) => RANK[a.status] - RANK[b.status] || (a.name < b.name ? -1 : 1));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: whatever scrolls must be reachable by keyboard.
     <section class="panel scroll-x" tabIndex={0} aria-label={t('agents')}>
@@ -136,7 +169,7 @@ function AgentRow({ agent }: { agent: AgentSummary }) {
         <br />
         <small class="muted">{agent.online ? t('wall.connected') : t('wall.disconnected')}</small>
       </td>
-      <td>{agent.status_since ? <Since at={agent.status_since} /> : '–'}</td>
+      <td>{agent.status_since ? <Since at={agent.status_since} until={until()} /> : '–'}</td>
       <td>
         <span class="load">
           <meter min={0} max={Math.max(1, agent.slots)} value={agent.in_use} aria-label={t('wall.load')} />
@@ -151,7 +184,10 @@ function AgentRow({ agent }: { agent: AgentSummary }) {
             const row = rows.value.get(slot.conversation);
             return (
               <a key={slot.conversation} href={href('inbox', 'all', slot.conversation)}>
-                {row?.sender?.name || row?.sender?.id || slot.conversation.slice(0, 8)}
+                {wallThen.value?.senders[slot.conversation] ||
+                  row?.sender?.name ||
+                  row?.sender?.id ||
+                  slot.conversation.slice(0, 8)}
               </a>
             );
           })}
@@ -162,12 +198,14 @@ function AgentRow({ agent }: { agent: AgentSummary }) {
   );
 }
 
-function Waiting() {
-  const waiting = inList('unassigned');
-  if (waiting.length === 0) return <Empty>{t('inbox.unassigned.empty')}</Empty>;
+function Waiting({ waiting, isPast }: { waiting: ConversationSummary[]; isPast: boolean }) {
+  if (waiting.length === 0) {
+    return <Empty>{isPast ? t('wall.past.noWaiting') : t('inbox.unassigned.empty')}</Empty>;
+  }
+  const name = isPast ? t('wall.past.waiting') : t('wall.waitingNow');
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: whatever scrolls must be reachable by keyboard.
-    <section class="panel scroll-x" tabIndex={0} aria-label={t('wall.waitingNow')}>
+    <section class="panel scroll-x" tabIndex={0} aria-label={name}>
       <table>
         <thead>
           <tr>
@@ -175,9 +213,11 @@ function Waiting() {
             <th scope="col">{t('queue')}</th>
             <th scope="col">{t('customer.waits')}</th>
             <th scope="col">{t('customer.priority')}</th>
-            <th scope="col">
-              <span class="unseen">{t('more')}</span>
-            </th>
+            {!isPast && (
+              <th scope="col">
+                <span class="unseen">{t('more')}</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -187,26 +227,34 @@ function Waiting() {
                 <a href={href('inbox', 'unassigned', row.key)}>{row.sender?.name || row.sender?.id}</a>
               </td>
               <td>{row.queue}</td>
-              <td>{row.waits_since && <Since at={row.waits_since} />}</td>
+              <td>{row.waits_since && <Since at={row.waits_since} until={until()} />}</td>
               <td>{row.priority ?? 0}</td>
-              <td>
-                <div class="buttons">
-                  {can('conversation.take_over') && (
-                    <button type="button" onClick={() => start('take_over', row)}>
-                      {t('action.take_over')}
-                    </button>
-                  )}
-                  {can('conversation.assign') && (
-                    <button type="button" onClick={() => start('reassign', row)}>
-                      {t('action.reassign')}
-                    </button>
-                  )}
-                </div>
-              </td>
+              {!isPast && (
+                <td>
+                  <Deeds row={row} />
+                </td>
+              )}
             </tr>
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+function Deeds({ row }: { row: ConversationSummary }) {
+  return (
+    <div class="buttons">
+      {can('conversation.take_over') && (
+        <button type="button" onClick={() => start('take_over', row)}>
+          {t('action.take_over')}
+        </button>
+      )}
+      {can('conversation.assign') && (
+        <button type="button" onClick={() => start('reassign', row)}>
+          {t('action.reassign')}
+        </button>
+      )}
+    </div>
   );
 }

@@ -16,11 +16,11 @@ export function Ago({ at, class: className }: { at: string; class?: string }) {
   );
 }
 
-/** Counts up from a moment. */
-export function Since({ at }: { at: string }) {
+/** Counts up from a moment; or says how far it had counted at another. */
+export function Since({ at, until }: { at: string; until?: number | null }) {
   return (
     <time dateTime={at} title={dateTime(at)} class="figure">
-      {duration((now.value - Date.parse(at)) / 1000)}
+      {duration(((until ?? now.value) - Date.parse(at)) / 1000)}
     </time>
   );
 }

@@ -8,6 +8,7 @@ pub(super) mod knowledge;
 pub(super) mod session;
 pub(super) mod settings;
 pub(super) mod users;
+pub(super) mod wall;
 pub(super) mod webhooks;
 
 use super::{

@@ -5,6 +5,7 @@ mod figures;
 #[cfg(test)]
 mod tests;
 mod users;
+mod wall;
 
 use super::projector::Progress;
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     search::messages::{MAX_REACH, Wanted},
     settings,
     store::{AgentFilter, ContactFilter, ConversationFilter, EntryFilter, Page, PageError, Store, StoreError},
+    wall::Walls,
 };
 use kefu_events::{
     AggregateKind, Timestamp,
@@ -45,6 +47,7 @@ pub struct Queries {
     desk: Desk,
     archive: Archive,
     reports: Reports,
+    walls: Option<Walls>,
     node: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -197,7 +200,12 @@ impl Queries {
         reports: Reports,
         node: impl Fn() -> Value + Send + Sync + 'static,
     ) -> Self {
-        Self { store, progress, floors, desk, archive, reports, node: Arc::new(node) }
+        Self { store, progress, floors, desk, archive, reports, walls: None, node: Arc::new(node) }
+    }
+
+    /// Tells walls of the past, too.
+    pub fn with_walls(self, walls: Walls) -> Self {
+        Self { walls: Some(walls), ..self }
     }
 
     /// The answer to the query `query` of a tenant with these parameters. Reads RocksDB: not for a thread that must not wait.
@@ -228,6 +236,7 @@ impl Queries {
             name::SEARCH_MESSAGES => self.search_messages(tenant, &read(parameters)?),
             name::ASK => self.ask(tenant, &read(parameters)?),
             name::QUEUES => self.queues(tenant, &read(parameters)?),
+            name::WALL => self.wall(tenant, &read(parameters)?),
             name::WHY => self.why(tenant, &read(parameters)?),
             name::REPORT => self.report(tenant, &read(parameters)?),
             name::REPORT_SESSIONS => self.report_sessions(tenant, &read(parameters)?),

@@ -4,11 +4,11 @@ use super::Rows;
 use std::{fs, io, path::Path};
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
-/// Neighbours per row, and candidates while building and searching: recall@10 of 0.996 on 100,000 × 384 (`kefu-bench vectors`).
-/// With 24 neighbours it is 0.997, at four fifths of the questions per second.
+/// Neighbours per row, and candidates while building and searching: recall@10 of 0.995 to 0.996 on 100,000 × 384 (`kefu-bench vectors`).
+/// With 48 candidates it is one in a thousand more, at seven eighths of the questions per second.
 const CONNECTIVITY: usize = 16;
 const EXPANSION_ADD: usize = 128;
-const EXPANSION_SEARCH: usize = 48;
+const EXPANSION_SEARCH: usize = 40;
 
 /// The graph.
 pub struct Graph {

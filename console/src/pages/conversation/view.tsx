@@ -1,7 +1,7 @@
 // A conversation: its head, its timeline, and where to write.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { dateTime, day, t } from '../../i18n';
+import { day, t } from '../../i18n';
 import type { Action } from '../../model/actions';
 import type { Row } from '../../model/fold';
 import { follows } from '../../model/timeline';
@@ -14,6 +14,7 @@ import { loadAll, loadEarlier, moment, open, rowThen, thread, timeline } from '.
 import { useDismiss } from '../../ui/dismiss';
 import { Icon } from '../../ui/icons';
 import { Empty, PhaseBadge } from '../../ui/parts';
+import { TimeSlider } from '../../ui/slider';
 import { allowed, start } from './actions';
 import { Composer } from './composer';
 import { CustomerCard } from './customer';
@@ -174,24 +175,7 @@ function Slider({ onClose }: { onClose(): void }) {
     moment.value = null;
     onClose();
   };
-  return (
-    <div class="slider">
-      <Icon name="history" />
-      <input
-        type="range"
-        min={0}
-        max={Math.max(0, last)}
-        value={place}
-        aria-label={t('moment.label')}
-        aria-valuetext={at ? dateTime(at) : ''}
-        onInput={(event) => setPlace(Number(event.currentTarget.value))}
-      />
-      <span class="figure">{at ? dateTime(at) : ''}</span>
-      <button type="button" class="icon-button" aria-label={t('moment.close')} onClick={close}>
-        <Icon name="close" />
-      </button>
-    </div>
-  );
+  return <TimeSlider place={place} last={last} at={at} onPlace={setPlace} onClose={close} />;
 }
 
 /** Where the address names a message, as a hit of a search does, it is looked for and shown. */
