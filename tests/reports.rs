@@ -286,6 +286,10 @@ fn what_is_stored_does_not_depend_on_the_portions_in_which_the_log_is_read() {
                 &serde_json::json!({"keep_minutes_days": 3, "keep_hours_days": 10, "keep_sessions_days": 5}),
             );
         }
+        if day == 30 {
+            // Midnights move by most of a day: what is gone stays gone, and nothing else goes.
+            later.set("tenant", &serde_json::json!({"bot": {"enabled": false}, "time_zone": "America/Los_Angeles"}));
+        }
         let thread = format!("t-{}", day % 7);
         later.says("web", &thread, kefu_events::Content::text("hello"));
         later.until(at.plus_seconds(30));
