@@ -104,6 +104,12 @@ impl TenantNote {
         Seen::NewDay
     }
 
+    /// One that keeps minutes from this moment on, and everything else for ever.
+    #[cfg(test)]
+    pub fn kept(rules: Rules, minutes_from: Timestamp) -> Self {
+        Self { rules, minutes_from: minutes_from.as_millis(), ..Self::default() }
+    }
+
     /// When a day begins.
     pub fn begins(&self, day: u32) -> Timestamp {
         date_of(day).map_or(Timestamp::from_millis(0), |date| midnight_in(self.rules.zone(), date))
@@ -124,7 +130,7 @@ impl TenantNote {
     }
 
     /// The first minute, hour or day of which cells are kept.
-    pub fn first(&self, level: Level) -> u32 {
+    fn first(&self, level: Level) -> u32 {
         let unit_ms = match level {
             Level::Minute => 60_000,
             Level::Hour => 3_600_000,
