@@ -7,7 +7,7 @@ use super::{
     },
     rollup::{self, AGENTS, CELLS, SESSIONS, TENANTS, TenantNote},
     span::{Span, begins},
-    task::{Progress, ReportingStatus},
+    task::{NoRebuild, Progress, ReportingStatus},
 };
 use crate::store::{Store, StoreError, View};
 use kefu_events::Timestamp;
@@ -253,8 +253,11 @@ impl Reports {
         self.progress.status()
     }
 
-    /// Has them built anew from the whole log; `false`: that is being done.
-    pub fn rebuild(&self) -> bool {
+    /// Has them built anew from the whole log.
+    ///
+    /// # Errors
+    /// See [`NoRebuild`].
+    pub fn rebuild(&self) -> Result<(), NoRebuild> {
         self.progress.rebuild()
     }
 
