@@ -389,9 +389,9 @@ impl Projection for Rollup {
     }
 
     fn pending_bytes(&self) -> usize {
-        // About what a state, and a cell in its three levels, come to.
-        self.changed_conversations.len() * 300
-            + self.tenants.values().map(|tenant| tenant.ledger.len() * 300).sum::<usize>()
+        // About what a state, a session, and a cell come to; one that is not rolled up is in three levels then.
+        let cells = self.tenants.values().map(|tenant| 3 * tenant.ledger.len() + tenant.cells.len());
+        (self.changed_conversations.len() + self.sessions.len()) * 300 + cells.sum::<usize>() * 200
     }
 }
 

@@ -200,6 +200,16 @@ proptest! {
         prop_assert!(ms(Count::DutyMs) <= now);
         // One slot at most is occupied here.
         prop_assert_eq!(ms(Count::ConversationMs), ms(Count::BusyMs));
+        // What a report computes of the time since the last change is what goes by minutes.
+        let later = now + 5_000_000;
+        for (from, to) in [(0, later), (now - 90_000, now + 61_000), (now + 1, now + 2), (later - 1, later)] {
+            let (mut by_minutes, mut computed) = (Ledger::default(), Cell::default());
+            state.count_between("ann", at(from), at(to), &mut by_minutes);
+            for (measure, by) in state.uncounted(at(later)).iter().flat_map(|uncounted| uncounted.within(at(from), at(to))) {
+                computed.count(measure, by);
+            }
+            prop_assert_eq!(whole(&by_minutes), computed);
+        }
         // No minute has more than a minute.
         let minute = minute_of(at(now / 2));
         let within = ledger.within(Dimension::All, minute..minute + 1).remove("").unwrap_or_default();
