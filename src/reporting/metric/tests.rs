@@ -239,6 +239,28 @@ fn a_rating_counts_where_its_session_ended_whenever_it_comes() {
 }
 
 #[test]
+fn what_the_bot_answered_is_not_waited_for_until_an_agent_replies_again() {
+    let taken = || json!({"type": "offer_accepted", "v": 1, "offer": "o", "agent": "ann"});
+    let log = [
+        (0, opened(1)),
+        (0, taken()),
+        (5_000, replies("agent", Some("ann"))),
+        (10_000, says()),
+        // Back to the bot: what was not answered before is the bot's now.
+        (20_000, json!({"type": "returned_to_bot", "v": 1})),
+        (30_000, says()),
+        (31_000, replies("bot", None)),
+        (3_600_000, says()),
+        (3_601_000, json!({"type": "queued", "v": 1, "queue": "billing", "priority": 0})),
+        (3_610_000, taken()),
+        // While an agent has it, it is the agent's reply that counts.
+        (3_615_000, replies("bot", None)),
+        (3_620_000, replies("agent", Some("ann"))),
+    ];
+    assert_eq!(figure(&whole(&folded(&log)), "nrt_mean"), Some(20.0));
+}
+
+#[test]
 fn a_wait_goes_on_while_the_queue_changes_and_counts_where_it_ends() {
     let log = [
         (0, opened(1)),
