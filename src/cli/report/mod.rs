@@ -101,6 +101,14 @@ impl Span {
     }
 }
 
+/// The tenant's time zone.
+async fn zone(client: &Client, tenant: &str) -> Result<String, CliError> {
+    let now = super::client::now();
+    let asked = json!({"from": now.plus_seconds(-60), "to": now, "metrics": ["sessions_opened"]});
+    let found: Value = client.query(tenant, name::REPORT, &asked).await?;
+    Ok(found["zone"].as_str().unwrap_or("UTC").to_owned())
+}
+
 /// The last midnight before a moment, where the tenant is.
 async fn midnight(client: &Client, tenant: &str, at: Timestamp) -> Result<Timestamp, CliError> {
     let from = Timestamp::from_millis(at.as_millis() - 1);
