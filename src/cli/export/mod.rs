@@ -11,7 +11,13 @@ use self::{
     parquet::{Part, clear},
     rows::{Memory, Rows, Table},
 };
-use super::{Session, error::CliError, output::note, replay::Progress, values::Place};
+use super::{
+    Session,
+    error::{CliError, Exit},
+    output::note,
+    replay::Progress,
+    values::Place,
+};
 use crate::journal::Journal;
 use ::parquet::errors::ParquetError;
 use chrono::NaiveDate;
@@ -22,13 +28,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 /// The note that says how far an export is.
 const NOTE: &str = "export.json";
+/// Held by the export that writes into the directory.
+const LOCK: &str = "export.lock";
 /// Commits of a portion: what is made again after it was cut off, at most.
 const PORTION: usize = 250_000;
 /// Files that are written at a time, at most: each holds a row group in memory.
@@ -101,6 +110,7 @@ impl Export {
         }
         let Some(to) = &self.to else { return Err(CliError::usage("--to is needed")) };
         let client = session.connect().await?;
+        let _lock = lock(to)?;
         let log = client.journal.position().await?;
         let (mut at, mut rows) = self.begin(to, &log.identity)?;
         if let (Some(from), 0) = (self.from, at) {
@@ -163,7 +173,6 @@ impl Export {
     /// Where to go on, and with what.
     fn begin(&self, to: &Path, identity: &str) -> Result<(u64, Rows), CliError> {
         let io = |error: io::Error| CliError::failure(format!("{}: {error}", to.display()));
-        fs::create_dir_all(to).map_err(io)?;
         let noted = match fs::read(to.join(NOTE)) {
             Ok(bytes) => Some(serde_json::from_slice::<Note>(&bytes).map_err(|error| {
                 CliError::failure(format!("{}: {error}: export into another directory", to.join(NOTE).display()))
@@ -217,6 +226,27 @@ impl Export {
         rows.memory = noted.memory;
         Ok(Portion::new(to))
     }
+}
+
+/// Takes the directory, which is made, for as long as what comes back lives: two that write at once would delete each other's files.
+fn lock(to: &Path) -> Result<File, CliError> {
+    fs::create_dir_all(to).map_err(|error| failed(to, &error))?;
+    let path = to.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| failed(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("another export is writing into {}", to.display());
+            Err(CliError::new(Exit::Failure, "export_under_way", message)
+                .hint("wait until it has ended, or export into another directory"))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(&path, &error)),
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> CliError {
+    CliError::failure(format!("{}: {error}", path.display()))
 }
 
 fn disk(to: &Path, error: &ParquetError) -> CliError {
@@ -296,4 +326,21 @@ fn columns(session: &mut Session) -> Result<(), CliError> {
         })
         .collect();
     session.out.table(["TABLE", "COLUMN", "TYPE", "WHAT"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_exports_into_one_directory_do_not_overlap() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = dir.path().join("lake");
+        let held = lock(&lake).unwrap();
+        let refused = lock(&lake).unwrap_err();
+        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Failure, "export_under_way"));
+        assert!(refused.message.contains("another export is writing"), "{refused}");
+        drop(held);
+        lock(&lake).unwrap();
+    }
 }
