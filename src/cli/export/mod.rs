@@ -13,6 +13,7 @@ use self::{
 };
 use super::{
     Session,
+    client::Client,
     error::{CliError, Exit},
     output::note,
     replay::Progress,
@@ -23,7 +24,7 @@ use ::parquet::errors::ParquetError;
 use chrono::NaiveDate;
 use clap::Args;
 use futures::StreamExt;
-use kefu_events::Timestamp;
+use kefu_events::{AggregateKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
@@ -115,6 +116,7 @@ impl Export {
         let (mut at, mut rows) = self.begin(to, &log.identity)?;
         if let (Some(from), 0) = (self.from, at) {
             at = from.first_seq(&client.journal).await?.saturating_sub(1);
+            self.read_before(&client, at, &mut rows).await?;
         }
         let mut end = log.last;
         if let Some(until) = self.until {
@@ -201,6 +203,30 @@ impl Export {
         }
         clear(to, noted.seq).map_err(io)?;
         Ok((noted.seq, Rows::new(noted.memory, self.personal)))
+    }
+
+    /// Takes in what commits before an export that begins in the middle say of settings and of entries, which its rows depend on.
+    async fn read_before(&self, client: &Client, until: u64, rows: &mut Rows) -> Result<(), CliError> {
+        let tenant = self.tenant.as_deref().unwrap_or("*");
+        for kind in [AggregateKind::Settings, AggregateKind::Faq] {
+            let filter = client.journal.subjects().events(tenant, kind.as_str(), "*");
+            let last = client.journal.last(&filter).await?.map_or(0, |last| last.seq).min(until);
+            if last == 0 {
+                continue;
+            }
+            let mut commits = client.journal.tail(0, Some(filter)).await?;
+            while let Some(commit) = commits.next().await.transpose()? {
+                if commit.seq > until {
+                    break;
+                }
+                // What has no place in the export is not noted either.
+                let _ = rows.of(commit.seq, &commit.payload);
+                if commit.seq >= last {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes a portion's files part of the export.
