@@ -19,7 +19,11 @@ use super::{
     replay::Progress,
     values::Place,
 };
-use crate::journal::Journal;
+use crate::{
+    journal::{Journal, LogPosition, Recorded},
+    runtime::projector::compare,
+    store::{Checkpoint, commit_id_of},
+};
 use ::parquet::errors::ParquetError;
 use chrono::NaiveDate;
 use clap::Args;
@@ -88,6 +92,8 @@ struct Note {
     identity: String,
     /// The last commit that is in the files.
     seq: u64,
+    /// Its id: a log that lost its end and grew again has another one there.
+    commit_id: String,
     tenant: Option<String>,
     personal: bool,
     memory: Memory,
@@ -97,6 +103,8 @@ struct Note {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
 struct Written {
     commits: u64,
+    /// Messages of the log that are no commits.
+    passed_over: u64,
     rows: u64,
     files: u64,
     bytes: u64,
@@ -113,7 +121,11 @@ impl Export {
         let client = session.connect().await?;
         let _lock = lock(to)?;
         let log = client.journal.position().await?;
-        let (mut at, mut rows) = self.begin(to, &log.identity)?;
+        let noted = self.noted(to)?;
+        if let Some(noted) = &noted {
+            of_this_log(&client.journal, &log, noted, to).await?;
+        }
+        let (mut at, mut rows) = self.begin(to, noted)?;
         if let (Some(from), 0) = (self.from, at) {
             at = from.first_seq(&client.journal).await?.saturating_sub(1);
             self.read_before(&client, at, &mut rows).await?;
@@ -121,9 +133,6 @@ impl Export {
         let mut end = log.last;
         if let Some(until) = self.until {
             end = end.min(until.last_seq(&client.journal).await?);
-        }
-        if at > log.last {
-            return Err(CliError::failure("the export has more commits than the log: the log went back; export anew"));
         }
         let filter = self.tenant.as_deref().map(|tenant| client.journal.subjects().events_of_tenant(tenant));
         if let Some(filter) = &filter {
@@ -142,27 +151,36 @@ impl Export {
                 break;
             }
             at = commit.seq;
-            let failed = |error| CliError::failure(format!("the commit {} cannot be read: {error}", commit.seq));
-            for row in rows.of(commit.seq, &commit.payload).map_err(failed)? {
-                portion.add(commit.seq, row).map_err(|error| disk(to, &error))?;
-                written.rows += 1;
+            match rows.of(commit.seq, &commit.subject, &commit.payload) {
+                Ok(made) => {
+                    for row in made {
+                        portion.add(commit.seq, row).map_err(|error| disk(to, &error))?;
+                        written.rows += 1;
+                    }
+                    written.commits += 1;
+                    written.json_bytes += commit.payload.len() as u64;
+                }
+                Err(error) => {
+                    written.passed_over += 1;
+                    pass_over(&commit, &error);
+                }
             }
-            written.commits += 1;
-            written.json_bytes += commit.payload.len() as u64;
             progress.at(at);
             if portion.commits(commit.seq) >= PORTION {
-                portion = self.close(portion, to, &log.identity, at, &mut rows, &mut written)?;
+                let checkpoint = checkpoint(&log, at, &commit.payload);
+                portion = self.close(portion, to, checkpoint, &mut rows, &mut written)?;
             }
         }
-        self.close(portion, to, &log.identity, at.max(end), &mut rows, &mut written)?;
+        let last = client.journal.read(at.max(end)).await?.map_or_else(Default::default, |last| last.payload);
+        self.close(portion, to, checkpoint(&log, at.max(end), &last), &mut rows, &mut written)?;
         progress.clear();
         let seconds = started.elapsed().as_secs_f64();
         let result = json!({
             "to": to, "seq": at.max(end), "commits": written.commits, "rows": written.rows, "files": written.files,
-            "bytes": written.bytes, "json_bytes": written.json_bytes, "seconds": seconds,
+            "bytes": written.bytes, "json_bytes": written.json_bytes, "passed_over": written.passed_over, "seconds": seconds,
         });
         session.out.result(&result, || {
-            let Written { commits, rows, files, bytes, json_bytes } = written;
+            let Written { commits, rows, files, bytes, json_bytes, .. } = written;
             let share = if json_bytes > 0 { bytes as f64 / json_bytes as f64 * 100.0 } else { 0.0 };
             format!(
                 "{commits} commits, {rows} rows, {files} files, {:.1} MB ({share:.0} % of the JSON), {seconds:.1} s; up to commit {}",
@@ -172,16 +190,20 @@ impl Export {
         })
     }
 
-    /// Where to go on, and with what.
-    fn begin(&self, to: &Path, identity: &str) -> Result<(u64, Rows), CliError> {
-        let io = |error: io::Error| CliError::failure(format!("{}: {error}", to.display()));
-        let noted = match fs::read(to.join(NOTE)) {
-            Ok(bytes) => Some(serde_json::from_slice::<Note>(&bytes).map_err(|error| {
+    /// What stands beside the files of the export before, if there is one.
+    fn noted(&self, to: &Path) -> Result<Option<Note>, CliError> {
+        match fs::read(to.join(NOTE)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
                 CliError::failure(format!("{}: {error}: export into another directory", to.join(NOTE).display()))
-            })?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(io(error)),
-        };
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(to, &error)),
+        }
+    }
+
+    /// Where to go on, and with what.
+    fn begin(&self, to: &Path, noted: Option<Note>) -> Result<(u64, Rows), CliError> {
+        let io = |error: io::Error| failed(to, &error);
         let Some(noted) = noted else {
             if self.since_last {
                 return Err(CliError::usage(format!("there is no export in {} to go on with", to.display())));
@@ -194,9 +216,6 @@ impl Export {
                 "there is an export in {}: --from needs an empty directory",
                 to.display()
             )));
-        }
-        if noted.identity != identity {
-            return Err(CliError::failure("the export is of another log: export into another directory"));
         }
         if noted.tenant != self.tenant || noted.personal != self.personal {
             return Err(CliError::usage("the export was made with another --tenant or --personal: give the same"));
@@ -220,7 +239,7 @@ impl Export {
                     break;
                 }
                 // What has no place in the export is not noted either.
-                let _ = rows.of(commit.seq, &commit.payload);
+                let _ = rows.of(commit.seq, &commit.subject, &commit.payload);
                 if commit.seq >= last {
                     break;
                 }
@@ -234,8 +253,7 @@ impl Export {
         &self,
         portion: Portion,
         to: &Path,
-        identity: &str,
-        seq: u64,
+        checkpoint: Checkpoint,
         rows: &mut Rows,
         written: &mut Written,
     ) -> Result<Portion, CliError> {
@@ -243,10 +261,10 @@ impl Export {
         written.files += files;
         written.bytes += bytes;
         let memory = std::mem::take(&mut rows.memory);
-        let noted =
-            Note { identity: identity.to_owned(), seq, tenant: self.tenant.clone(), personal: self.personal, memory };
+        let Checkpoint { identity, seq, commit_id } = checkpoint;
+        let noted = Note { identity, seq, commit_id, tenant: self.tenant.clone(), personal: self.personal, memory };
         let new = to.join("export.unfinished");
-        let io = |error: io::Error| CliError::failure(format!("{}: {error}", to.display()));
+        let io = |error: io::Error| failed(to, &error);
         fs::write(&new, serde_json::to_vec(&noted)?).map_err(io)?;
         fs::rename(&new, to.join(NOTE)).map_err(io)?;
         rows.memory = noted.memory;
@@ -269,6 +287,31 @@ fn lock(to: &Path) -> Result<File, CliError> {
         }
         Err(TryLockError::Error(error)) => Err(failed(&path, &error)),
     }
+}
+
+/// Whether the log has what the export before read of it.
+async fn of_this_log<J: Journal>(journal: &J, log: &LogPosition, noted: &Note, to: &Path) -> Result<(), CliError> {
+    let Note { identity, seq, commit_id, .. } = noted;
+    let checkpoint = Checkpoint { identity: identity.clone(), seq: *seq, commit_id: commit_id.clone() };
+    // Of a log without any commit only the name is known.
+    if *seq == 0 && *identity == log.identity {
+        return Ok(());
+    }
+    match compare(journal, log, &checkpoint).await? {
+        None => Ok(()),
+        Some(reason) => {
+            Err(CliError::failure(format!("the export in {} does not match the log: {reason}", to.display()))
+                .hint("the log went back, or is another: export anew, into another directory"))
+        }
+    }
+}
+
+fn checkpoint(log: &LogPosition, seq: u64, payload: &[u8]) -> Checkpoint {
+    Checkpoint { identity: log.identity.clone(), seq, commit_id: commit_id_of(payload) }
+}
+
+fn pass_over(message: &Recorded, error: &rows::NoCommit) {
+    note(format!("the message {} on {} is no commit, and is passed over: {error}", message.seq, message.subject));
 }
 
 fn failed(path: &Path, error: &io::Error) -> CliError {
@@ -357,6 +400,7 @@ fn columns(session: &mut Session) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{journal::memory::MemoryJournal, store::tests::traffic::traffic};
 
     #[test]
     fn two_exports_into_one_directory_do_not_overlap() {
@@ -368,5 +412,36 @@ mod tests {
         assert!(refused.message.contains("another export is writing"), "{refused}");
         drop(held);
         lock(&lake).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_log_that_lost_its_end_and_grew_again_is_not_gone_on_with() {
+        let journal = MemoryJournal::default();
+        for (at, (subject, payload)) in traffic(2, 2).into_iter().enumerate() {
+            let expected = journal.core(|core| core.last(&subject).unwrap().map_or(0, |last| last.seq));
+            assert_eq!(journal.append(&subject, expected, payload.into()).await.unwrap(), at as u64 + 1);
+        }
+        let log = journal.position().await.unwrap();
+        let note = |seq: u64, commit_id: &str, identity: &str| Note {
+            identity: identity.to_owned(),
+            seq,
+            commit_id: commit_id.to_owned(),
+            tenant: None,
+            personal: false,
+            memory: Memory::default(),
+        };
+        let payload = journal.read(3).await.unwrap().unwrap().payload;
+        let known = checkpoint(&log, 3, &payload).commit_id;
+        for (noted, is_right) in [
+            (note(3, &known, &log.identity), true),
+            (note(0, "", &log.identity), true),
+            (note(3, "of-another-time", &log.identity), false),
+            (note(log.last + 1, &known, &log.identity), false),
+            (note(3, &known, "another"), false),
+            (note(0, "", "another"), false),
+        ] {
+            let found = of_this_log(&journal, &log, &noted, Path::new("lake")).await;
+            assert_eq!(found.is_ok(), is_right, "{} {} {found:?}", noted.seq, noted.commit_id);
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! The tables: their columns, and the rows that commits add to them.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     parquet::{Cell, Column, Shape},
     personal::Personal,
@@ -185,6 +188,15 @@ struct Asked {
     helpful: Option<bool>,
 }
 
+/// Something in the log that is no commit, and why.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoCommit {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("it says of itself that it belongs elsewhere")]
+    Elsewhere,
+}
+
 /// What must be remembered from commit to commit.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Memory {
@@ -230,9 +242,13 @@ impl Rows {
     /// The rows that a commit adds.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub(super) fn of(&mut self, seq: u64, payload: &[u8]) -> Result<Vec<Row>, serde_json::Error> {
+    /// It is none; nothing has changed.
+    pub(super) fn of(&mut self, seq: u64, subject: &str, payload: &[u8]) -> Result<Vec<Row>, NoCommit> {
         let commit: Commit<Box<serde_json::value::RawValue>> = serde_json::from_slice(payload)?;
+        let place = [commit.tenant.as_str(), commit.aggregate.as_str(), commit.key.as_str()];
+        if !subject.rsplit('.').take(place.len()).eq(place.into_iter().rev()) {
+            return Err(NoCommit::Elsewhere);
+        }
         let mut rows = Vec::new();
         self.events(seq, &commit, &mut rows)?;
         let path = format!("{}/{}", commit.tenant, commit.key);
