@@ -260,6 +260,7 @@ impl Export {
         let (files, bytes) = portion.finish().map_err(|error| disk(to, &error))?;
         written.files += files;
         written.bytes += bytes;
+        rows.forget();
         let memory = std::mem::take(&mut rows.memory);
         let Checkpoint { identity, seq, commit_id } = checkpoint;
         let noted = Note { identity, seq, commit_id, tenant: self.tenant.clone(), personal: self.personal, memory };

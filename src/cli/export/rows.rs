@@ -213,6 +213,9 @@ struct Conversation {
     asked: BTreeMap<String, Asked>,
 }
 
+/// Conversations are remembered for so much longer than they could change: deadlines may fire late.
+const SPARE_MS: u64 = 7 * 24 * 3_600_000;
+
 /// Figures are of no interest here, only what the fold remembers of sessions.
 struct Nowhere;
 
@@ -224,6 +227,8 @@ impl Sink for Nowhere {
 /// Makes rows of commits.
 pub(super) struct Rows {
     pub memory: Memory,
+    /// When the last commit of each tenant was decided.
+    latest: BTreeMap<String, Timestamp>,
     personal: Option<Personal>,
 }
 
@@ -236,7 +241,7 @@ struct TypeOnly<'a> {
 impl Rows {
     /// `personal`: with what tells of persons.
     pub(super) fn new(memory: Memory, personal: bool) -> Self {
-        Self { memory, personal: (!personal).then(Personal::new) }
+        Self { memory, latest: BTreeMap::new(), personal: (!personal).then(Personal::new) }
     }
 
     /// The rows that a commit adds.
@@ -251,6 +256,7 @@ impl Rows {
         }
         let mut rows = Vec::new();
         self.events(seq, &commit, &mut rows)?;
+        self.latest.insert(commit.tenant.clone(), commit.at);
         let path = format!("{}/{}", commit.tenant, commit.key);
         match commit.aggregate {
             AggregateKind::Conversation => {
@@ -276,6 +282,24 @@ impl Rows {
             AggregateKind::Agent | AggregateKind::Contact | AggregateKind::User => {}
         }
         Ok(rows)
+    }
+
+    /// Forgets conversations that nothing can change any more: without an open session, and ended longer ago than a rating, or a return of
+    /// the customer, can be later.
+    pub(super) fn forget(&mut self) {
+        let (Memory { conversations, rules, .. }, latest) = (&mut self.memory, &self.latest);
+        let none = Rules::default();
+        conversations.retain(|path, conversation| {
+            let tenant = path.split('/').next().unwrap_or_default();
+            let Conversation { fold, asked } = conversation;
+            let Some(now) = latest.get(tenant).filter(|_| fold.open.is_none()) else { return true };
+            let Some(ended_at) = fold.closed.as_ref().and_then(|closed| closed.closed_at) else {
+                return !asked.is_empty();
+            };
+            // Clocks of two machines may disagree: it may have ended after the last commit.
+            let ago = u64::try_from(now.millis_since(ended_at)).unwrap_or(0);
+            ago <= rules.get(tenant).unwrap_or(&none).changes_within_ms() + SPARE_MS
+        });
     }
 
     fn events(
