@@ -203,6 +203,22 @@ async fn every_figure_is_what_sql_over_the_exported_log_says() {
         assert!(rows > 1, "{query}: {rows} rows");
     }
 
+    // An export that begins in the middle knows the entries and the settings of before.
+    let late = tempfile::tempdir().unwrap();
+    let late = late.path().to_str().unwrap();
+    kefu.run(&["export", "--to", late, "--from", "2026-03-02T09:00:00Z"]);
+    let answers = |lake: &str| {
+        let query = format!(
+            "import duckdb; print(duckdb.sql(\"select count(*), count(intent) from read_parquet('{lake}/answers/tenant=chat/*/*.parquet') \
+             where asked_at >= '2026-03-02 09:00:00'\").fetchall())"
+        );
+        let output = Command::new(&python).args(["-c", &query]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (all, since) = (answers(to), answers(late));
+    assert!(all == since && !since.contains(" 0)"), "{all} {since}");
+
     let week = kefu.command().args(["report", "weekly", "-t", "bank", "--to", "1999-01-06"]).output().unwrap();
     let page = String::from_utf8_lossy(&week.stdout);
     assert!(
@@ -285,6 +301,10 @@ fn what_is_stored_does_not_depend_on_the_portions_in_which_the_log_is_read() {
                 "reporting",
                 &serde_json::json!({"keep_minutes_days": 3, "keep_hours_days": 10, "keep_sessions_days": 5}),
             );
+        }
+        if day == 30 {
+            // Midnights move by most of a day: what is gone stays gone, and nothing else goes.
+            later.set("tenant", &serde_json::json!({"bot": {"enabled": false}, "time_zone": "America/Los_Angeles"}));
         }
         let thread = format!("t-{}", day % 7);
         later.says("web", &thread, kefu_events::Content::text("hello"));

@@ -371,7 +371,7 @@ pub struct ReportingSettings {
     /// Days for which figures of single minutes are kept.
     #[schemars(range(min = 1, max = 36500))]
     pub keep_minutes_days: u32,
-    /// Days for which figures of single hours are kept. Those of days are kept for ever.
+    /// Days for which figures of single hours are kept, not fewer than `keep_minutes_days`. Those of days are kept for ever.
     #[schemars(range(min = 1, max = 36500))]
     pub keep_hours_days: u32,
     /// Days for which the sessions behind figures can be listed.

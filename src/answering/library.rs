@@ -19,6 +19,7 @@ use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -253,13 +254,13 @@ impl Library {
                 let (compare, changes) = (std::mem::take(&mut due.compare), std::mem::take(&mut due.changes));
                 shelf.pending.store(changes.len(), Ordering::Relaxed);
                 work.spawn_blocking(move || {
-                    let done = library.take_in(&store, &tenant, &shelf, compare, changes);
+                    let done = caught(|| library.take_in(&store, &tenant, &shelf, compare, changes));
                     (tenant, done)
                 });
             } else {
                 (due.learn_at, due.learning) = (None, true);
                 work.spawn_blocking(move || {
-                    let done = Done::Learnt(learn(&tenant, &shelf));
+                    let done = Done::Learnt(caught(|| learn(&tenant, &shelf)));
                     (tenant, Ok(done))
                 });
             }
@@ -391,6 +392,14 @@ impl Due {
     }
 }
 
+/// Does it, a panic being a failure like any other: the base would count as being worked on for ever.
+fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("a panic: {}", text.unwrap_or("of a kind that says nothing")).into())
+    })
+}
+
 fn learn(tenant: &str, shelf: &Shelf) -> Result<(), Failure> {
     let held = lock(&shelf.base);
     let Some(lesson) = held.as_ref().map(|kept| (kept.opened.clone(), kept.base.lesson())) else { return Ok(()) };
@@ -435,4 +444,21 @@ fn remove(dir: &Path) -> io::Result<()> {
 /// What is behind these locks is whole after every change: a poisoned one is of no meaning.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_whose_work_panicked_is_worked_on_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Library::new(dir.path().to_owned(), Models::default());
+        let mut due = Due { at_work: true, ..Due::default() };
+        library.done("demo", caught(|| panic!("in the middle")), &mut due);
+        assert!(due.next(Instant::now(), true).is_some() && due.compare, "it is compared with the log again");
+        let mut due = Due { learning: true, ..Due::default() };
+        library.done("demo", Ok(Done::Learnt(caught(|| panic!("in {}", "between")))), &mut due);
+        assert!(!due.learning);
+    }
 }

@@ -273,8 +273,12 @@ impl Running {
         let (reports, walls, log) = (started.reports(), started.walls(), started.projector().log());
         let node_name = started.status().name;
         *lock(&engine) = Some(started);
-        let told = probe.clone();
-        let node = move || serde_json::to_value((told.report)()).unwrap_or_default();
+        let (told, name) = (probe.clone(), node_name.clone());
+        let node = move || {
+            let mut node = serde_json::to_value((told.report)()).unwrap_or_default();
+            node["name"] = name.as_str().into();
+            node
+        };
         let queries =
             Queries::new(store.clone(), progress.clone(), floors, desk, archive, reports, node).with_walls(walls);
         let access = Access::new(store.clone(), progress.clone(), journal.clone());

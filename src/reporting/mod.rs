@@ -22,4 +22,4 @@ pub use reports::{
     Step, definitions,
 };
 pub use rollup::{Rollup, VERSION};
-pub use task::{Progress, Rebuild, ReportingStatus, ReportingTask};
+pub use task::{NoRebuild, Progress, Rebuild, ReportingStatus, ReportingTask};

@@ -19,8 +19,8 @@ impl Reports {
     /// ended.
     pub fn open_at(&self, tenant: &str, at: Timestamp) -> Result<Vec<String>, ReportError> {
         let (view, note) = self.open(tenant)?;
-        let kept_from = note.begins(note.sessions_from);
-        if note.sessions_from > 0 && at < kept_from {
+        let kept_from = note.sessions_from();
+        if at < kept_from {
             let message = format!("sessions that ended before {kept_from} are no longer kept (keep_sessions_days)");
             return Err(ReportError::Invalid(message));
         }

@@ -2,20 +2,25 @@
 
 use super::{
     metric::{
-        AgentFold, Cell, Dimension, Ledger, Level, METRICS, Metric, Place, Session, Unit, Whose, cell_key, cell_prefix,
-        metric, parse_cell_key,
+        AgentFold, Cell, Count, Dimension, Level, METRICS, Metric, Session, Unit, Whose, cell_key, cell_prefix, metric,
+        parse_cell_key,
     },
     rollup::{self, AGENTS, CELLS, SESSIONS, TENANTS, TenantNote},
     span::{Span, begins},
-    task::{Progress, ReportingStatus},
+    task::{NoRebuild, Progress, ReportingStatus},
 };
 use crate::store::{Store, StoreError, View};
 use kefu_events::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Range,
+};
 
 /// Steps of a series, at most: a year of days, a month of hours, a day of minutes.
 const MAX_STEPS: u32 = 1_500;
+/// Rows of a report, at most: all of them are in memory at once, each with its cell.
+const MAX_ROWS: usize = 50_000;
 /// Sessions on a page, at most.
 pub const MAX_SESSIONS: usize = 1_000;
 /// Sessions that are looked at for a page, at most.
@@ -253,8 +258,11 @@ impl Reports {
         self.progress.status()
     }
 
-    /// Has them built anew from the whole log; `false`: that is being done.
-    pub fn rebuild(&self) -> bool {
+    /// Has them built anew from the whole log.
+    ///
+    /// # Errors
+    /// See [`NoRebuild`].
+    pub fn rebuild(&self) -> Result<(), NoRebuild> {
         self.progress.rebuild()
     }
 
@@ -282,29 +290,33 @@ impl Reports {
             return Err(ReportError::Invalid(message));
         }
         let reader = Reader { tenant, view: &view, by: asked.by, value: asked.value.as_deref() };
-        let under_way = reader.under_way(&note, span.from, span.to.min(now))?;
-        let mut cells: BTreeMap<(Option<Timestamp>, String), Cell> = BTreeMap::new();
-        let mut add = |level: Level, time: u32, value: &str, cell: &Cell| {
-            let at = asked.step.map(|_| begins(&note, level, time));
-            cells.entry((at, value.to_owned())).or_default().merge(cell);
-        };
+        let mut rows = Rows::default();
         for (level, range) in &span.pieces {
-            reader.read(*level, range.clone(), |time, value, cell| add(*level, time, value, cell))?;
-            for ((_, _, time, value), cell) in under_way.iter().filter(|((found, by, time, value), _)| {
-                found == level && *by == asked.by && range.contains(time) && reader.wants(value)
-            }) {
-                add(*level, *time, value, cell);
-            }
+            reader.read(*level, range.clone(), |time, value, cell| {
+                let at = asked.step.map(|_| begins(&note, *level, time));
+                rows.cell(at, value)?.merge(cell);
+                Ok(())
+            })?;
         }
+        let steps = span.pieces.iter().flat_map(|(level, range)| range.clone().map(|time| (*level, time)));
+        let steps: Vec<(Option<Timestamp>, Timestamp, Timestamp)> = match asked.step {
+            None => vec![(None, span.from, span.to)],
+            Some(_) => steps
+                .map(|(level, time)| {
+                    let at = begins(&note, level, time);
+                    (Some(at), at, begins(&note, level, time + 1))
+                })
+                .collect(),
+        };
+        reader.under_way(&steps, now, |at, value, measure, by| {
+            rows.cell(at, value)?.count(measure, by);
+            Ok(())
+        })?;
         // A chart wants the empty stretches, too.
-        if asked.step.is_some() && asked.by == Dimension::All {
-            for (level, range) in &span.pieces {
-                for time in range.clone() {
-                    cells.entry((Some(begins(&note, *level, time)), String::new())).or_default();
-                }
+        if asked.by == Dimension::All {
+            for (at, ..) in &steps {
+                rows.cell(*at, "")?;
             }
-        } else if asked.step.is_none() && asked.by == Dimension::All {
-            cells.entry((None, String::new())).or_default();
         }
         let row = |((at, value), cell): ((Option<Timestamp>, String), Cell)| {
             let figures = metrics.iter().filter_map(|metric| Some((metric.name, metric.of(&cell)?)));
@@ -317,7 +329,7 @@ impl Reports {
             to: span.to,
             by: asked.by,
             metrics: metrics.iter().map(|metric| Column::of(metric)).collect(),
-            rows: cells.into_iter().map(row).collect(),
+            rows: rows.cells.into_iter().map(row).collect(),
         })
     }
 
@@ -448,6 +460,25 @@ fn metrics_of(asked: &Asked) -> Result<Vec<&'static Metric>, ReportError> {
     }
 }
 
+/// The rows of a report, as they are added up.
+#[derive(Default)]
+struct Rows {
+    cells: BTreeMap<(Option<Timestamp>, String), Cell>,
+}
+
+impl Rows {
+    fn cell(&mut self, at: Option<Timestamp>, value: &str) -> Result<&mut Cell, ReportError> {
+        let is_full = self.cells.len() >= MAX_ROWS;
+        match self.cells.entry((at, value.to_owned())) {
+            Entry::Vacant(_) if is_full => Err(ReportError::Invalid(format!(
+                "that would be more than {MAX_ROWS} rows: name one `value`, take longer steps, or ask for a shorter time"
+            ))),
+            Entry::Vacant(new) => Ok(new.insert(Cell::default())),
+            Entry::Occupied(known) => Ok(known.into_mut()),
+        }
+    }
+}
+
 struct Reader<'a> {
     tenant: &'a str,
     view: &'a View,
@@ -464,55 +495,81 @@ impl Reader<'_> {
         &self,
         level: Level,
         range: Range<u32>,
-        mut visit: impl FnMut(u32, &str, &Cell),
+        mut visit: impl FnMut(u32, &str, &Cell) -> Result<(), ReportError>,
     ) -> Result<(), ReportError> {
         if let Some(value) = self.value {
             for time in range {
                 let found = self.view.get(CELLS, &cell_key(self.tenant, level, self.by, time, value))?;
                 if let Some(cell) = found {
-                    visit(time, value, &rollup::decode(&cell)?);
+                    visit(time, value, &rollup::decode(&cell)?)?;
                 }
             }
             return Ok(());
         }
         let prefix = cell_prefix(self.tenant, level, self.by);
         let start = [&prefix[..], &range.start.to_be_bytes()].concat();
-        let mut damaged = Ok(());
+        let mut visited = Ok(());
         self.view.scan(CELLS, &prefix, &start, |key, cell| {
             match parse_cell_key(key, prefix.len()) {
-                Some((time, value)) if time < range.end => match rollup::decode(cell) {
-                    Ok(cell) => visit(time, value, &cell),
-                    Err(error) => damaged = Err(error),
-                },
+                Some((time, value)) if time < range.end => {
+                    let cell = rollup::decode(cell).map_err(ReportError::from);
+                    visited = cell.and_then(|cell| visit(time, value, &cell));
+                }
                 _ => return false,
             }
-            damaged.is_ok()
+            visited.is_ok()
         })?;
-        Ok(damaged?)
+        visited
     }
 
-    /// The time of agents that has not been counted, since nothing has changed.
+    /// The time of agents that has not been counted, since nothing has changed: what of it is in each of these stretches.
     fn under_way(
         &self,
-        note: &TenantNote,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<BTreeMap<Place, Cell>, ReportError> {
-        let mut ledger = Ledger::default();
-        if matches!(self.by, Dimension::All | Dimension::Agent) {
-            let prefix = rollup::path(self.tenant, "");
-            let mut damaged = Ok(());
-            self.view.scan(AGENTS, &prefix, &prefix, |path, state| {
-                match (std::str::from_utf8(&path[prefix.len()..]), rollup::decode::<AgentFold>(state)) {
-                    (Ok(agent), Ok(state)) => state.count_between(agent, from, until, &mut ledger),
-                    (_, Err(error)) => damaged = Err(error),
-                    _ => {}
-                }
-                damaged.is_ok()
-            })?;
-            damaged?;
+        steps: &[(Option<Timestamp>, Timestamp, Timestamp)],
+        now: Timestamp,
+        mut visit: impl FnMut(Option<Timestamp>, &str, Count, i64) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        if !matches!(self.by, Dimension::All | Dimension::Agent) {
+            return Ok(());
         }
-        ledger.roll_up(note.rules.zone());
-        Ok(ledger.take())
+        let prefix = rollup::path(self.tenant, "");
+        let mut add = |path: &[u8], state: &[u8]| {
+            let Ok(agent) = std::str::from_utf8(&path[prefix.len()..]) else { return Ok(()) };
+            let value = if self.by == Dimension::All { "" } else { agent };
+            if !self.wants(value) {
+                return Ok(());
+            }
+            let Some(uncounted) = rollup::decode::<AgentFold>(state)?.uncounted(now) else { return Ok(()) };
+            for (at, from, to) in steps {
+                for (measure, by) in uncounted.within(*from, *to) {
+                    visit(*at, value, measure, by)?;
+                }
+            }
+            Ok(())
+        };
+        let mut added = Ok(());
+        self.view.scan(AGENTS, &prefix, &prefix, |path, state| {
+            added = add(path, state);
+            added.is_ok()
+        })?;
+        added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_too_many_rows_is_refused_and_not_held_in_memory() {
+        let mut rows = Rows::default();
+        for entry in 0..MAX_ROWS {
+            rows.cell(None, &entry.to_string()).unwrap();
+        }
+        // What is there already is added to.
+        rows.cell(None, "0").unwrap();
+        let refused = rows.cell(None, "one more").unwrap_err();
+        assert!(matches!(&refused, ReportError::Invalid(message) if message.contains("longer steps")), "{refused}");
+        assert_eq!(rows.cells.len(), MAX_ROWS);
     }
 }

@@ -24,7 +24,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize};
 /// The projection's name.
 pub const NAME: &str = "reporting";
 /// Counted up when what is counted, or how it is stored, changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Rebuilds of one version are told apart by the digits below.
 pub const GENERATIONS: u32 = 1_000;
 
@@ -52,30 +52,62 @@ const MAX_MINUTES: usize = 100_000;
 pub struct TenantNote {
     /// Its settings.
     pub rules: Rules,
-    /// The newest day (where the tenant is) of any commit.
+    /// The newest day (where the tenant is) that commits of two aggregates have seen.
     pub newest: u32,
-    /// Cells of minutes and of hours, and sessions, from before these days are gone.
-    pub minutes_from: u32,
+    /// A later day that commits of one aggregate have seen only: its clock may be wrong.
+    ahead: Option<Ahead>,
+    /// Cells of minutes and of hours, and sessions, from before these moments are gone. Milliseconds, computed when the day began: the
+    /// tenant may change its time zone.
+    minutes_from: i64,
     /// See above.
-    pub hours_from: u32,
+    hours_from: i64,
     /// See above.
-    pub sessions_from: u32,
+    sessions_from: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Ahead {
+    day: u32,
+    /// Kind and key of the aggregate.
+    by: String,
 }
 
 impl TenantNote {
-    /// A commit of this moment has come; `true`: a new day has begun, and what is too old now is to go.
-    fn see(&mut self, at: Timestamp) -> bool {
-        let today = number_of(date_in(self.rules.zone(), at));
-        if today <= self.newest {
-            return false;
+    /// A commit of this moment has come, of this aggregate.
+    fn see(&mut self, at: Timestamp, kind: AggregateKind, key: &str) -> Seen {
+        let day = number_of(date_in(self.rules.zone(), at));
+        if day <= self.newest {
+            return Seen::Nothing;
         }
+        let by = format!("{kind}/{key}");
+        let ahead = match self.ahead.take() {
+            Some(ahead) if ahead.by != by => ahead,
+            own => {
+                let latest = own.as_ref().map_or(0, |own| own.day).max(day);
+                let is_known = own.is_some_and(|own| own.day == latest);
+                self.ahead = Some(Ahead { day: latest, by });
+                return if is_known { Seen::Nothing } else { Seen::Ahead };
+            }
+        };
+        let today = day.min(ahead.day);
+        self.ahead = [Ahead { day, by }, ahead].into_iter().find(|ahead| ahead.day > today);
         self.newest = today;
         let keep = self.rules.reporting();
+        let begins = |days: u32| self.begins(today.saturating_sub(days)).as_millis();
+        // An edge of single minutes consists of whole hours, too.
+        let hours = begins(keep.keep_hours_days.max(keep.keep_minutes_days));
+        let (minutes, sessions) = (begins(keep.keep_minutes_days), begins(keep.keep_sessions_days));
         // Never back: what is gone is gone.
-        self.minutes_from = self.minutes_from.max(today.saturating_sub(keep.keep_minutes_days));
-        self.hours_from = self.hours_from.max(today.saturating_sub(keep.keep_hours_days));
-        self.sessions_from = self.sessions_from.max(today.saturating_sub(keep.keep_sessions_days));
-        true
+        self.minutes_from = self.minutes_from.max(minutes);
+        self.hours_from = self.hours_from.max(hours);
+        self.sessions_from = self.sessions_from.max(sessions);
+        Seen::NewDay
+    }
+
+    /// One that keeps minutes from this moment on, and everything else for ever.
+    #[cfg(test)]
+    pub fn kept(rules: Rules, minutes_from: Timestamp) -> Self {
+        Self { rules, minutes_from: minutes_from.as_millis(), ..Self::default() }
     }
 
     /// When a day begins.
@@ -83,16 +115,39 @@ impl TenantNote {
         date_of(day).map_or(Timestamp::from_millis(0), |date| midnight_in(self.rules.zone(), date))
     }
 
+    /// Cells of this level are kept from here on.
+    pub fn kept_from(&self, level: Level) -> Timestamp {
+        Timestamp::from_millis(match level {
+            Level::Minute => self.minutes_from,
+            Level::Hour => self.hours_from,
+            Level::Day => i64::MIN,
+        })
+    }
+
+    /// Sessions that ended at this moment or later are kept.
+    pub fn sessions_from(&self) -> Timestamp {
+        Timestamp::from_millis(self.sessions_from)
+    }
+
     /// The first minute, hour or day of which cells are kept.
-    pub fn first(&self, level: Level) -> u32 {
+    fn first(&self, level: Level) -> u32 {
         let unit_ms = match level {
             Level::Minute => 60_000,
             Level::Hour => 3_600_000,
             Level::Day => return 0,
         };
-        let day = if level == Level::Minute { self.minutes_from } else { self.hours_from };
-        u32::try_from(self.begins(day).as_millis().max(0) / unit_ms).unwrap_or(u32::MAX)
+        u32::try_from(self.kept_from(level).as_millis().max(0) / unit_ms).unwrap_or(u32::MAX)
     }
+}
+
+/// What a commit's moment changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    /// One aggregate has seen a later day.
+    Ahead,
+    /// A new day has begun, and what is too old now is to go.
+    NewDay,
 }
 
 #[derive(Default)]
@@ -113,8 +168,8 @@ pub struct Rollup {
     tenants: BTreeMap<String, Tenant>,
     categories: HashMap<Vec<u8>, String>,
     agents: HashMap<Vec<u8>, AgentFold>,
-    /// As they are stored.
-    conversations: LruCache<Vec<u8>, ConversationFold>,
+    /// As they are stored, and encoded: a fifth of what they take otherwise.
+    conversations: LruCache<Vec<u8>, Box<[u8]>>,
     changed_conversations: HashMap<Vec<u8>, ConversationFold>,
     changed_agents: BTreeMap<Vec<u8>, ()>,
     changed_categories: BTreeMap<Vec<u8>, ()>,
@@ -232,14 +287,15 @@ impl Projection for Rollup {
             self.tenants.insert(header.tenant.to_owned(), Tenant::default());
         }
         let Some(tenant) = self.tenants.get_mut(header.tenant) else { return Ok(()) };
-        if tenant.note.see(header.at) {
-            (tenant.changed, tenant.ages) = (true, true);
-        }
+        let seen = tenant.note.see(header.at, header.kind, header.key);
+        tenant.changed |= seen != Seen::Nothing;
+        tenant.ages |= seen == Seen::NewDay;
         let path = path(header.tenant, header.key);
         if let Some(commit) = commit.events_of::<ConversationEvent>() {
-            let mut state = match self.changed_conversations.remove(&path).or_else(|| self.conversations.pop(&path)) {
-                Some(state) => state,
-                None => match batch.get(CONVERSATIONS, &path)? {
+            let mut state = match (self.changed_conversations.remove(&path), self.conversations.pop(&path)) {
+                (Some(state), _) => state,
+                (None, Some(bytes)) => decode(&bytes)?,
+                (None, None) => match batch.get(CONVERSATIONS, &path)? {
                     Some(bytes) => decode(&bytes)?,
                     None => ConversationFold::default(),
                 },
@@ -247,7 +303,7 @@ impl Projection for Rollup {
             let categories = &self.categories;
             let category = |entry: &str| categories.get(&self::path(header.tenant, entry)).cloned();
             let changed = state.fold(commit, &tenant.note.rules, &category, &mut tenant.ledger);
-            let first = tenant.note.begins(tenant.note.sessions_from);
+            let first = tenant.note.sessions_from();
             for ended in changed.into_iter().filter_map(|number| state.ended(number)) {
                 if let Some(ended_at) = ended.closed_at.filter(|at| *at >= first) {
                     let key = session_key(header.tenant, ended_at, header.key, ended.number);
@@ -308,7 +364,7 @@ impl Projection for Rollup {
             if std::mem::take(&mut tenant.ages)
                 && let Some(view) = &self.view
             {
-                let sessions_from = session_prefix(name, tenant.note.begins(tenant.note.sessions_from));
+                let sessions_from = session_prefix(name, tenant.note.sessions_from());
                 self.sessions.retain(|key, _| !key.starts_with(&path(name, "")) || *key >= sessions_from);
                 drop_old(name, &tenant.note, view, batch)?;
             }
@@ -317,8 +373,9 @@ impl Projection for Rollup {
             batch.put(SESSIONS, &key, &session);
         }
         for (path, state) in self.changed_conversations.drain() {
-            batch.put(CONVERSATIONS, &path, &encode(&state));
-            self.conversations.put(path, state);
+            let bytes = encode(&state);
+            batch.put(CONVERSATIONS, &path, &bytes);
+            self.conversations.put(path, bytes.into());
         }
         for (path, ()) in std::mem::take(&mut self.changed_agents) {
             if let Some(state) = self.agents.get(&path) {
@@ -334,9 +391,9 @@ impl Projection for Rollup {
     }
 
     fn pending_bytes(&self) -> usize {
-        // About what a state, and a cell in its three levels, come to.
-        self.changed_conversations.len() * 300
-            + self.tenants.values().map(|tenant| tenant.ledger.len() * 300).sum::<usize>()
+        // About what a state, a session, and a cell come to; one that is not rolled up is in three levels then.
+        let cells = self.tenants.values().map(|tenant| 3 * tenant.ledger.len() + tenant.cells.len());
+        (self.changed_conversations.len() + self.sessions.len()) * 300 + cells.sum::<usize>() * 200
     }
 }
 
@@ -370,7 +427,7 @@ fn drop_old(tenant: &str, note: &TenantNote, view: &View, batch: &mut Batch<'_>)
             })?;
         }
     }
-    let end = session_prefix(tenant, note.begins(note.sessions_from));
+    let end = session_prefix(tenant, note.sessions_from());
     let prefix = path(tenant, "");
     view.scan(SESSIONS, &prefix, &prefix, |key, _| {
         let old = key < end.as_slice();
@@ -393,4 +450,59 @@ pub fn decode_session(bytes: &[u8]) -> Result<Session, StoreError> {
 pub fn next_midnight(zone: &str, at: Timestamp) -> Timestamp {
     let date = date_in(zone, at);
     midnight_in(zone, date.checked_add_days(Days::new(1)).unwrap_or(date))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const DAY_MS: i64 = 24 * 3_600_000;
+
+    fn note(zone: &str) -> TenantNote {
+        let mut note = TenantNote::default();
+        note.rules.set("tenant", &json!({"time_zone": zone}));
+        note.rules.set("reporting", &json!({"keep_minutes_days": 3, "keep_hours_days": 3, "keep_sessions_days": 3}));
+        note
+    }
+
+    fn day(number: i64) -> Timestamp {
+        Timestamp::from_millis(1_790_812_800_000 + number * DAY_MS)
+    }
+
+    #[test]
+    fn one_commit_with_a_wrong_clock_makes_nothing_old() {
+        let mut note = note("UTC");
+        let mut see = |at: Timestamp, key: &str| {
+            let seen = note.see(at, AggregateKind::Conversation, key);
+            (seen, note.minutes_from)
+        };
+        let kept = |number: i64| day(number - 3).as_millis();
+        assert_eq!(see(day(0), "a"), (Seen::Ahead, 0));
+        assert_eq!(see(day(0), "a"), (Seen::Nothing, 0), "it is still one only");
+        assert_eq!(see(day(0), "b"), (Seen::NewDay, kept(0)));
+        // A year ahead; the others go on as they are, a day later when a second one is.
+        assert_eq!(see(day(365), "wrong"), (Seen::Ahead, kept(0)));
+        assert_eq!(see(day(0), "a"), (Seen::Nothing, kept(0)));
+        assert_eq!(see(day(366), "wrong"), (Seen::Ahead, kept(0)), "however often one says so");
+        assert_eq!(see(day(1), "a"), (Seen::NewDay, kept(1)));
+        assert_eq!(see(day(2), "a"), (Seen::NewDay, kept(2)));
+        // Two are of that day.
+        assert_eq!(see(day(365), "b"), (Seen::NewDay, kept(365)));
+        assert_eq!(see(day(3), "c"), (Seen::Nothing, kept(365)));
+    }
+
+    #[test]
+    fn what_is_kept_does_not_depend_on_the_time_zone_of_later() {
+        let mut note = note("Asia/Kolkata");
+        note.see(day(0), AggregateKind::Conversation, "a");
+        note.see(day(0), AggregateKind::Conversation, "b");
+        let kept = Level::ALL.map(|level| (note.kept_from(level), note.first(level)));
+        assert_eq!(kept[0].0, note.begins(note.newest - 3));
+        for zone in ["UTC", "America/Los_Angeles", "Pacific/Kiritimati"] {
+            note.rules.set("tenant", &json!({"time_zone": zone}));
+            assert_eq!(Level::ALL.map(|level| (note.kept_from(level), note.first(level))), kept);
+            assert_eq!(note.sessions_from(), kept[0].0);
+        }
+    }
 }

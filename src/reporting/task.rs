@@ -50,6 +50,29 @@ pub struct ReportingStatus {
     pub rebuild: Option<Rebuild>,
     /// How many rebuilds have ended since the start.
     pub rebuilt: u64,
+    /// How many have failed since the start, and left the figures as they were.
+    pub failed: u64,
+    /// Whether they have been opened.
+    #[serde(skip)]
+    opened: bool,
+}
+
+impl ReportingStatus {
+    /// Whether they are being built for the first time: there is nothing that could be served beside a rebuild.
+    fn is_first_build(&self) -> bool {
+        !self.opened || self.seq < self.end
+    }
+}
+
+/// Why nothing is built anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRebuild {
+    /// They are being built for the first time.
+    #[error("the figures are still being read out of the log for the first time: there is nothing to be built anew")]
+    FirstBuild,
+    /// One is under way.
+    #[error("the figures are being built anew already")]
+    UnderWay,
 }
 
 /// A rebuild under way.
@@ -81,10 +104,18 @@ impl Progress {
         self.lock().clone()
     }
 
-    /// Has them built anew from the whole log; `false`: that is being done.
-    pub fn rebuild(&self) -> bool {
-        // The channel holds one, and is full while one is under way.
-        self.lock().rebuild.is_none() && self.rebuilds.try_send(()).is_ok()
+    /// Has them built anew from the whole log.
+    ///
+    /// # Errors
+    /// See [`NoRebuild`].
+    pub fn rebuild(&self) -> Result<(), NoRebuild> {
+        let status = self.lock();
+        if status.is_first_build() {
+            return Err(NoRebuild::FirstBuild);
+        }
+        // The channel holds one, and is full while one is asked for.
+        let begins = status.rebuild.is_none() && self.rebuilds.try_send(()).is_ok();
+        begins.then_some(()).ok_or(NoRebuild::UnderWay)
     }
 
     /// What is behind this lock is whole after every change: a poisoned one is of no meaning.
@@ -170,34 +201,71 @@ impl<J: Journal> Keeper<J> {
         *generation = Some(current);
         let mut feed = self.start(current, true).await?;
         let mut stopped = self.stopped.clone();
-        tokio::select! {
-            biased;
-            _ = stopped.changed() => return feed.stop().await.map(|()| false),
-            ended = &mut feed.task => return ended.unwrap_or(Err(Broken::Thread)).map(|()| false),
-            Some(()) = requests.recv() => {}
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopped.changed() => return feed.stop().await.map(|()| false),
+                ended = feed.ended() => return ended.and(Err(Broken::Thread)),
+                Some(()) = requests.recv() => {}
+            }
+            // It may have had to begin anew since that was asked for. Beside a first build, what is built anew would be dropped as
+            // an older version of it.
+            if !self.progress.lock().is_first_build() {
+                break;
+            }
+            self.progress.lock().failed += 1;
+            tracing::warn!("reports are not built anew: they are still being built");
         }
         let next = (current + 1) % GENERATIONS;
+        let built = self.build_beside(&mut feed, next).await;
+        self.progress.lock().rebuild = None;
+        // Two that write into one generation would count twice: whatever has happened, this one has ended before another begins.
+        let ended = feed.stop().await;
+        match built {
+            Ok(true) => {
+                *generation = Some(next);
+                self.progress.lock().rebuilt += 1;
+                tracing::info!("reports have been built anew");
+                Ok(true)
+            }
+            Ok(false) => ended.map(|()| false),
+            Err(error) => {
+                self.progress.lock().failed += 1;
+                tracing::error!(%error, "reports could not be built anew");
+                // Which of the two is there is looked up.
+                *generation = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Builds a generation beside the one that is fed here, up to where it has taken its place; `false`: it was told to stop. The new
+    /// one is not fed any more when this comes back.
+    async fn build_beside(&self, feed: &mut Feed, next: u32) -> Result<bool, Broken> {
         let mut new = self.start(next, false).await?;
         tracing::info!(to = self.store.last_folded(), "reports are built anew");
+        let mut stopped = self.stopped.clone();
         let caught_up = tokio::select! {
             biased;
             _ = stopped.changed() => Ok(false),
-            ended = &mut feed.task => Err(ended.unwrap_or(Err(Broken::Thread)).err().unwrap_or(Broken::Thread)),
+            ended = feed.ended() => ended.and(Err(Broken::Thread)),
             caught_up = self.catch_up(&mut new) => caught_up.map(|()| true),
         };
-        self.progress.lock().rebuild = None;
-        if !caught_up? {
-            new.stop().await?;
-            return feed.stop().await.map(|()| false);
+        let placed = match caught_up {
+            // Nobody may write into what is dropped now.
+            Ok(true) => match feed.stop().await {
+                Ok(()) => new.take_place().await.map(|()| true),
+                Err(error) => Err(error),
+            },
+            other => other,
+        };
+        // Why its thread ended says more than that it has.
+        let ended = new.stop().await;
+        match placed {
+            Err(Broken::Thread) => ended.and(Err(Broken::Thread)),
+            Err(error) => Err(error),
+            Ok(placed) => ended.map(|()| placed),
         }
-        // Nobody may write into what is dropped now.
-        feed.stop().await?;
-        new.take_place().await?;
-        new.stop().await?;
-        *generation = Some(next);
-        self.progress.lock().rebuilt += 1;
-        tracing::info!("reports have been built anew");
-        Ok(true)
     }
 
     /// Until the new figures have read nearly as much as the store.
@@ -248,7 +316,7 @@ impl<J: Journal> Keeper<J> {
         let after = writer.start();
         if alone {
             let mut status = self.progress.lock();
-            (status.seq, status.end) = (after, log.last);
+            (status.seq, status.end, status.opened) = (after, log.last, true);
         }
         let (send, receive) = mpsc::channel(ON_THE_WAY);
         let (seq, seen) = watch::channel(after);
@@ -281,22 +349,31 @@ impl<J: Journal> Keeper<J> {
                 _ => Err(Broken::Thread),
             }
         });
-        Ok(Feed { task, stop, seq: seen, finish })
+        Ok(Feed { task: Some(task), stop, seq: seen, finish })
     }
 }
 
 /// A generation that is being fed.
 struct Feed {
-    task: JoinHandle<Result<(), Broken>>,
+    /// `None`: it has ended.
+    task: Option<JoinHandle<Result<(), Broken>>>,
     stop: watch::Sender<bool>,
     seq: watch::Receiver<u64>,
     finish: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 impl Feed {
-    async fn stop(self) -> Result<(), Broken> {
+    /// Until it ends; nothing is written any more then.
+    async fn ended(&mut self) -> Result<(), Broken> {
+        let Some(task) = &mut self.task else { return Ok(()) };
+        let ended = task.await.unwrap_or(Err(Broken::Thread));
+        self.task = None;
+        ended
+    }
+
+    async fn stop(&mut self) -> Result<(), Broken> {
         let _ = self.stop.send(true);
-        self.task.await.unwrap_or(Err(Broken::Thread))
+        self.ended().await
     }
 
     /// It is served from now on, and what was served before is dropped.
@@ -399,5 +476,106 @@ impl Folder {
         let decode = |one: &Recorded| DecodedCommit::decode(&self.folds, one.seq, &one.subject, &one.payload);
         let commits = recorded.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
         self.writer.fold(&commits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::memory::{Fault, MemoryJournal},
+        store::tests::{options, traffic::traffic},
+    };
+    use std::collections::BTreeMap;
+
+    type Commits = [(String, Vec<u8>)];
+
+    fn append(journal: &MemoryJournal, writer: &mut StoreWriter, commits: &Commits) {
+        let folds = writer.folds();
+        let append = |(subject, payload): &(String, Vec<u8>)| {
+            let seq = journal.core(|core| {
+                let expected = core.last(subject).unwrap().map_or(0, |last| last.seq);
+                core.append(subject, expected, payload.clone().into(), Default::default()).unwrap()
+            });
+            DecodedCommit::decode(&folds, seq, subject, payload).unwrap()
+        };
+        let commits: Vec<DecodedCommit> = commits.iter().map(append).collect();
+        writer.fold(&commits).unwrap();
+        writer.write().unwrap();
+        writer.pass_on(commits);
+    }
+
+    async fn until(what: &str, progress: &Progress, is: impl Fn(&ReportingStatus) -> bool) {
+        let reached = async {
+            while !is(&progress.status()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), reached).await.expect(what);
+    }
+
+    fn stored(store: &Store) -> Vec<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let view = store.view(NAME).expect("figures that were built");
+        let family = |family| {
+            let mut found = BTreeMap::new();
+            let all = view.scan(family, b"", b"", |key, value| found.insert(key.to_vec(), value.to_vec()).is_none());
+            all.unwrap();
+            found
+        };
+        (0..6).map(family).collect()
+    }
+
+    /// What is stored after all of these, the second half of which come when `happens` is done.
+    async fn stored_after<F: Future<Output = ()>>(
+        commits: &Commits,
+        happens: impl FnOnce(MemoryJournal, Progress) -> F,
+    ) -> Vec<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let (dir, journal) = (tempfile::tempdir().unwrap(), MemoryJournal::default());
+        let (store, mut writer) = Store::open(&dir.path().join("store"), &options(), Folds::all(), Vec::new()).unwrap();
+        let (first, second) = commits.split_at(commits.len() / 2);
+        append(&journal, &mut writer, first);
+        let task = ReportingTask::start(journal.clone(), store.clone());
+        let progress = task.progress();
+        until("the first half", &progress, |status| status.seq == first.len() as u64).await;
+        happens(journal.clone(), progress.clone()).await;
+        for portion in second.chunks(50) {
+            append(&journal, &mut writer, portion);
+        }
+        until("all of it", &progress, |status| status.seq == commits.len() as u64).await;
+        task.stop().await;
+        stored(&store)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_a_rebuild_that_failed_no_commit_counts_twice_and_it_is_known_that_it_failed() {
+        let commits = traffic(40, 10);
+        let undisturbed = stored_after(&commits, |_, _| async {}).await;
+        let disturbed = stored_after(&commits, |journal, progress| async move {
+            journal.inject(Fault::Unavailable);
+            progress.rebuild().unwrap();
+            until("a failure", &progress, |status| status.failed == 1).await;
+            assert_eq!((progress.status().rebuilt, progress.status().rebuild), (0, None));
+        })
+        .await;
+        assert!(disturbed == undisturbed);
+        let anew = stored_after(&commits, |_, progress| async move {
+            progress.rebuild().unwrap();
+            until("a rebuild", &progress, |status| status.rebuilt == 1).await;
+        })
+        .await;
+        assert!(anew == undisturbed);
+    }
+
+    #[test]
+    fn nothing_is_built_anew_beside_the_first_build_which_would_drop_it() {
+        let (rebuilds, mut requests) = mpsc::channel(1);
+        let progress = Progress { status: Arc::default(), rebuilds };
+        assert_eq!(progress.rebuild(), Err(NoRebuild::FirstBuild), "not even opened");
+        *progress.lock() = ReportingStatus { seq: 9, end: 10, opened: true, ..ReportingStatus::default() };
+        assert_eq!(progress.rebuild(), Err(NoRebuild::FirstBuild));
+        assert!(requests.try_recv().is_err());
+        progress.lock().seq = 10;
+        assert_eq!(progress.rebuild(), Ok(()));
+        assert_eq!(progress.rebuild(), Err(NoRebuild::UnderWay));
     }
 }

@@ -83,7 +83,7 @@ pub struct QueueState {
     pub waiting: u32,
     /// How long the oldest has waited, in seconds.
     pub oldest_s: Option<f64>,
-    /// Percent that got an agent within the target's time; none without target or cases.
+    /// Percent that got an agent within the target's time; none without target, or without cases enough lately.
     pub service_level: Option<f64>,
     /// What a conversation that arrives now would be told, in seconds.
     pub estimated_wait_s: Option<f64>,
@@ -117,14 +117,13 @@ impl QueueService {
 
     /// Whether fewer than this percentage were within the target lately; also before there were cases enough to say.
     pub fn is_behind(&self, target: &Target, now_ms: i64) -> bool {
-        let cases = self.assigned.at(now_ms, HALF_LIFE_MS);
-        cases < LEAST_CASES || self.level(now_ms).is_none_or(|level| level < target.percent)
+        self.level(now_ms).is_none_or(|level| level < target.percent)
     }
 
-    /// Percent within the target.
+    /// Percent within the target; none before there were cases enough, or when they are too long ago.
     pub fn level(&self, now_ms: i64) -> Option<f64> {
         let cases = self.assigned.at(now_ms, HALF_LIFE_MS);
-        (cases > 0.0).then(|| 100.0 * self.within_target.at(now_ms, HALF_LIFE_MS) / cases)
+        (cases >= LEAST_CASES).then(|| 100.0 * self.within_target.at(now_ms, HALF_LIFE_MS) / cases)
     }
 
     /// How far estimates were off on average, in ms.
@@ -166,10 +165,24 @@ mod tests {
     fn the_service_level_is_the_share_within_the_target() {
         let mut queue = QueueService::default();
         let target = Target::new(80.0, 20.0);
-        for wait_ms in [5_000, 10_000, 20_000, 21_000] {
+        for wait_ms in [5_000, 10_000, 20_000, 21_000, 15_000] {
             queue.assigned(wait_ms, Some(15_000.0), Some(&target), 0);
         }
-        assert_eq!(queue.level(0), Some(75.0));
-        assert_eq!(queue.error_ms(0), Some((10_000.0 + 5_000.0 + 5_000.0 + 6_000.0) / 4.0));
+        assert_eq!(queue.level(0), Some(80.0));
+        assert_eq!(queue.error_ms(0), Some((10_000.0 + 5_000.0 + 5_000.0 + 6_000.0) / 5.0));
+    }
+
+    #[test]
+    fn a_single_late_case_is_no_service_level_nor_one_of_last_evening() {
+        let mut queue = QueueService::default();
+        let target = Target::new(80.0, 20.0);
+        for _ in 0..4 {
+            queue.assigned(60_000, None, Some(&target), 0);
+            assert_eq!(queue.level(0), None);
+            assert!(queue.is_behind(&target, 0), "whoever waits is helped all the same");
+        }
+        queue.assigned(60_000, None, Some(&target), 0);
+        assert_eq!(queue.level(0), Some(0.0));
+        assert_eq!(queue.level(8 * 3_600_000), None);
     }
 }

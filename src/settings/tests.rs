@@ -123,6 +123,13 @@ fn refusals_name_the_path() {
 }
 
 #[test]
+fn hours_are_kept_as_long_as_the_minutes_that_are_read_with_them() {
+    let refusal = World::refusal("reporting", json!({"keep_minutes_days": 30, "keep_hours_days": 29}));
+    assert!(refusal.starts_with("invalid: keep_hours_days: is 29, fewer than keep_minutes_days"), "{refusal}");
+    World::document("reporting").set(json!({"keep_minutes_days": 30, "keep_hours_days": 30})).unwrap();
+}
+
+#[test]
 fn only_known_documents_of_well_named_tenants_exist() {
     for name in ["faq", "channel-", "channel-a.b", "channel-agent", "Tenant", ""] {
         assert!(World::refusal(name, json!({})).starts_with("unknown_document"), "{name}");

@@ -99,6 +99,13 @@ fn reporting(value: &Value) -> Result<(), Refusal> {
     within("fcr_within_h", settings.fcr_within_h, 0..=year_h)?;
     within("keep_minutes_days", settings.keep_minutes_days, 1..=century)?;
     within("keep_hours_days", settings.keep_hours_days, 1..=century)?;
+    if settings.keep_hours_days < settings.keep_minutes_days {
+        let ReportingSettings { keep_hours_days: hours, keep_minutes_days: minutes, .. } = settings;
+        let message = format!(
+            "is {hours}, fewer than keep_minutes_days, which is {minutes}: whole hours are read by their own cells"
+        );
+        return Err(invalid("keep_hours_days", message));
+    }
     within("keep_sessions_days", settings.keep_sessions_days, 1..=century)
 }
 

@@ -127,7 +127,7 @@ catalogue! {
     QUEUE_TARGET_RATIO: "kefu_queue_target_ratio", Kind::Gauge, ["tenant", "queue"],
         "Share of customers for whom the target wants that, 0 to 1; every node shows it";
     QUEUE_SERVICE_LEVEL: "kefu_queue_service_level_ratio", Kind::Gauge, ["tenant", "queue"],
-        "Share of those served lately who got an agent within the target's time (an hour ago counts a sixteenth), 0 to 1; \
+        "Share of those served lately who got an agent within the target's time (an hour ago counts a sixteenth), 0 to 1, once there were cases enough; \
          shown by the node that leads the tenant's scheduling";
     QUEUE_ESTIMATED_WAIT: "kefu_queue_estimated_wait_seconds", Kind::Gauge, ["tenant", "queue"],
         "What a customer who comes now would be told; shown by the leading node, once there were cases enough";

@@ -221,15 +221,25 @@ by(within(first, "ts"), ["channel", "queue", "agent"], lambda g: {
     "sla_met": ratio(count(g, lambda r: open_ms(r["since"], r["ts"]) <= 60_000), len(g)),
     "sla_breached": count(g, lambda r: open_ms(r["since"], r["ts"]) > 60_000),
 })
+# Messages of customers up to whoever answers them: an agent, or while no agent has it the bot.
 later = rows("""
-with talk as (
-  select *, type = 'message_sent' is_reply, coalesce(sum((type = 'message_sent')::int) over
-    (partition by key, n order by seq, i rows between unbounded preceding and 1 preceding), 0) g
-  from c where (type = 'message_received' and json_extract_string(j, '$.message.content.kind') <> 'event')
-    or (type = 'message_sent' and json_extract_string(j, '$.author.kind') = 'agent'))
-select max(ts) filter (is_reply) ts, max(ts) filter (is_reply) - min(ts) filter (not is_reply) ms, any_value(channel) channel,
+with held as (
+  select *, coalesce(last_value(case when type in ('offer_accepted', 'taken_over') then true
+      when type in ('session_opened', 'transferred', 'returned_to_bot', 'session_closed') then false end ignore nulls) over
+    (partition by key order by seq, i rows unbounded preceding), false) has_agent,
+    type = 'message_sent' and json_extract_string(j, '$.author.kind') = 'agent' is_reply
+  from c),
+steps as (
+  select *, type <> 'message_received' is_end from held
+  where is_reply or type = 'returned_to_bot'
+    or (type = 'message_received' and json_extract_string(j, '$.message.content.kind') <> 'event')
+    or (type = 'message_sent' and json_extract_string(j, '$.author.kind') = 'bot' and not has_agent)),
+talk as (
+  select *, coalesce(sum(is_end::int) over w, 0) g, coalesce(sum(is_reply::int) over w, 0) replies from steps
+  window w as (partition by key, n order by seq, i rows between unbounded preceding and 1 preceding))
+select max(ts) filter (is_end) ts, max(ts) filter (is_end) - min(ts) filter (not is_end) ms, any_value(channel) channel,
   last(queue order by seq, i) queue, last(json_extract_string(j, '$.author.id') order by seq, i) agent
-from talk where g > 0 group by key, n, g having count(*) filter (is_reply) > 0 and count(*) filter (not is_reply) > 0""")
+from talk where replies > 0 group by key, n, g having count(*) filter (is_reply) > 0 and count(*) filter (not is_end) > 0""")
 by(within(later, "ts"), ["channel", "queue", "agent"], lambda g: {
     "nrt_mean": ratio(total(g, "ms"), len(g), Fraction(1, 1000)),
 })

@@ -1,5 +1,8 @@
 //! The tables: their columns, and the rows that commits add to them.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     parquet::{Cell, Column, Shape},
     personal::Personal,
@@ -185,6 +188,15 @@ struct Asked {
     helpful: Option<bool>,
 }
 
+/// Something in the log that is no commit, and why.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoCommit {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("it says of itself that it belongs elsewhere")]
+    Elsewhere,
+}
+
 /// What must be remembered from commit to commit.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Memory {
@@ -201,6 +213,9 @@ struct Conversation {
     asked: BTreeMap<String, Asked>,
 }
 
+/// Conversations are remembered for so much longer than they could change: deadlines may fire late.
+const SPARE_MS: u64 = 7 * 24 * 3_600_000;
+
 /// Figures are of no interest here, only what the fold remembers of sessions.
 struct Nowhere;
 
@@ -212,6 +227,8 @@ impl Sink for Nowhere {
 /// Makes rows of commits.
 pub(super) struct Rows {
     pub memory: Memory,
+    /// When the last commit of each tenant was decided.
+    latest: BTreeMap<String, Timestamp>,
     personal: Option<Personal>,
 }
 
@@ -224,17 +241,22 @@ struct TypeOnly<'a> {
 impl Rows {
     /// `personal`: with what tells of persons.
     pub(super) fn new(memory: Memory, personal: bool) -> Self {
-        Self { memory, personal: (!personal).then(Personal::new) }
+        Self { memory, latest: BTreeMap::new(), personal: (!personal).then(Personal::new) }
     }
 
     /// The rows that a commit adds.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub(super) fn of(&mut self, seq: u64, payload: &[u8]) -> Result<Vec<Row>, serde_json::Error> {
+    /// It is none; nothing has changed.
+    pub(super) fn of(&mut self, seq: u64, subject: &str, payload: &[u8]) -> Result<Vec<Row>, NoCommit> {
         let commit: Commit<Box<serde_json::value::RawValue>> = serde_json::from_slice(payload)?;
+        let place = [commit.tenant.as_str(), commit.aggregate.as_str(), commit.key.as_str()];
+        if !subject.rsplit('.').take(place.len()).eq(place.into_iter().rev()) {
+            return Err(NoCommit::Elsewhere);
+        }
         let mut rows = Vec::new();
         self.events(seq, &commit, &mut rows)?;
+        self.latest.insert(commit.tenant.clone(), commit.at);
         let path = format!("{}/{}", commit.tenant, commit.key);
         match commit.aggregate {
             AggregateKind::Conversation => {
@@ -260,6 +282,24 @@ impl Rows {
             AggregateKind::Agent | AggregateKind::Contact | AggregateKind::User => {}
         }
         Ok(rows)
+    }
+
+    /// Forgets conversations that nothing can change any more: without an open session, and ended longer ago than a rating, or a return of
+    /// the customer, can be later.
+    pub(super) fn forget(&mut self) {
+        let (Memory { conversations, rules, .. }, latest) = (&mut self.memory, &self.latest);
+        let none = Rules::default();
+        conversations.retain(|path, conversation| {
+            let tenant = path.split('/').next().unwrap_or_default();
+            let Conversation { fold, asked } = conversation;
+            let Some(now) = latest.get(tenant).filter(|_| fold.open.is_none()) else { return true };
+            let Some(ended_at) = fold.closed.as_ref().and_then(|closed| closed.closed_at) else {
+                return !asked.is_empty();
+            };
+            // Clocks of two machines may disagree: it may have ended after the last commit.
+            let ago = u64::try_from(now.millis_since(ended_at)).unwrap_or(0);
+            ago <= rules.get(tenant).unwrap_or(&none).changes_within_ms() + SPARE_MS
+        });
     }
 
     fn events(

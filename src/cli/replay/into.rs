@@ -298,14 +298,7 @@ impl Run<'_> {
 
     /// Where a conversation comes from that began before what is read.
     async fn origin_before(&self, recorded: &Recorded) -> Result<Option<Origin>, CliError> {
-        let mut origin = None;
-        for earlier in self.source.journal.history(&recorded.subject, 0).await? {
-            if earlier.seq >= recorded.seq {
-                break;
-            }
-            origin = Origin::after(origin, &decode(&earlier)?);
-        }
-        Ok(origin)
+        origin_up_to(&self.source.journal.history(&recorded.subject, 0).await?, recorded.seq)
     }
 
     /// Says it before a thousand messages are rejected.
@@ -387,6 +380,12 @@ async fn send(journal: NatsJournal, mut messages: mpsc::Receiver<Due>) -> Result
     Ok(lane)
 }
 
+/// What a conversation's commits say of it up to this one, which may itself be of another customer than those before.
+fn origin_up_to(history: &[Recorded], seq: u64) -> Result<Option<Origin>, CliError> {
+    let known = history.iter().take_while(|commit| commit.seq <= seq);
+    known.map(decode).try_fold(None, |origin, commit| Ok(Origin::after(origin, &commit?)))
+}
+
 fn is_receipt(commit: &Commit<ConversationEvent>) -> bool {
     commit.events.iter().any(|event| matches!(event, ConversationEvent::DeliveryReported { .. }))
 }
@@ -398,6 +397,29 @@ fn decode(recorded: &Recorded) -> Result<Commit<ConversationEvent>, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_replayed_commit_may_be_of_another_customer_than_those_before() {
+        let commit = |seq: u64, event: serde_json::Value| {
+            let commit = json!({
+                "commit_id": "c", "tenant": "demo", "aggregate": "conversation", "key": "k", "version": seq,
+                "at": "2026-11-22T00:00:00.000Z", "actor": {"kind": "customer", "id": "x"},
+                "cause": "demo/web/k/m", "cause_seq": 1, "correlation": "m", "events": [event],
+            });
+            Recorded { seq, subject: String::new(), payload: serde_json::to_vec(&commit).unwrap().into() }
+        };
+        let history = [
+            commit(
+                1,
+                json!({"type": "session_opened", "v": 1, "session": 1, "channel": "web", "thread": "t", "sender": {"id": "ann"}}),
+            ),
+            commit(5, json!({"type": "customer_changed", "v": 1, "channel": "web", "sender": {"id": "bob"}})),
+            commit(7, json!({"type": "customer_changed", "v": 1, "channel": "web", "sender": {"id": "eve"}})),
+        ];
+        let sender = |seq| origin_up_to(&history, seq).unwrap().map(|origin| origin.sender.id);
+        assert_eq!((sender(0), sender(4)), (None, Some("ann".to_owned())));
+        assert_eq!((sender(5), sender(6)), (Some("bob".to_owned()), Some("bob".to_owned())));
+    }
 
     #[test]
     fn a_speed_is_a_factor_or_all_that_is_possible() {

@@ -14,10 +14,12 @@ use super::{
 use clap::{Args, Subcommand};
 use kefu_events::{Timestamp, query::name};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a rebuild is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long the node that rebuilds may not answer: with several nodes, others answer in between.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Read figures: how customers, the bot, queues and agents are doing
 #[derive(Debug, Subcommand)]
@@ -97,6 +99,14 @@ impl Span {
         };
         Ok((from, to))
     }
+}
+
+/// The tenant's time zone.
+async fn zone(client: &Client, tenant: &str) -> Result<String, CliError> {
+    let now = super::client::now();
+    let asked = json!({"from": now.plus_seconds(-60), "to": now, "metrics": ["sessions_opened"]});
+    let found: Value = client.query(tenant, name::REPORT, &asked).await?;
+    Ok(found["zone"].as_str().unwrap_or("UTC").to_owned())
 }
 
 /// The last midnight before a moment, where the tenant is.
@@ -228,6 +238,7 @@ impl Metrics {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 All figures come out of one pass over the log, so naming one has all of them computed anew; its name and version are checked.
+Each node keeps figures of its own: with several nodes, the one that answers does it, and its name is said.
 
 Examples:
   kefu report rebuild
@@ -260,25 +271,95 @@ impl Rebuild {
         let client = session.connect().await?;
         let all = kefu_events::query::ALL_TENANTS;
         let begun: Value = client.query(all, name::REPORT_STATUS, &json!({"rebuild": true})).await?;
+        let node = begun["node"].as_str().unwrap_or("?").to_owned();
         if self.no_wait {
-            note("the figures are being built anew: `kefu doctor` says how far it is");
+            note(format!("the node {node} builds its figures anew: its log says when it is done"));
             return Ok(());
         }
-        let before = begun["rebuilt"].as_u64().unwrap_or_default();
         let mut progress: Option<Progress> = None;
+        let mut answered = Instant::now();
         loop {
             let status: Value = client.query(all, name::REPORT_STATUS, &json!({})).await?;
-            if status["rebuilt"].as_u64().unwrap_or_default() > before {
-                if let Some(progress) = &progress {
-                    progress.clear();
-                }
-                let done = json!({"seq": status["seq"]});
-                return session.out.result(&done, || format!("built anew, up to commit {}", status["seq"]));
+            let look = Look::of(&begun, &status);
+            if look != Look::AnotherNode {
+                answered = Instant::now();
             }
-            if let (Some(seq), Some(end)) = (status["rebuild"]["seq"].as_u64(), status["rebuild"]["end"].as_u64()) {
+            match look {
+                Look::AnotherNode if answered.elapsed() > SILENCE => {
+                    clear(progress.as_ref());
+                    return Err(CliError::timed_out(format!(
+                        "the node {node}, which builds its figures anew, does not answer any more; others do"
+                    )));
+                }
+                Look::Done => {
+                    clear(progress.as_ref());
+                    let done = json!({"seq": status["seq"], "node": node});
+                    return session.out.result(&done, || {
+                        format!("the node {node} has built its figures anew, up to commit {}", status["seq"])
+                    });
+                }
+                Look::Failed => {
+                    clear(progress.as_ref());
+                    return Err(CliError::failure(format!(
+                        "the node {node} could not build its figures anew; those of before are served on"
+                    ))
+                    .hint("its log says why"));
+                }
+                Look::AnotherNode | Look::UnderWay => {}
+            }
+            if look == Look::UnderWay
+                && let (Some(seq), Some(end)) = (status["rebuild"]["seq"].as_u64(), status["rebuild"]["end"].as_u64())
+            {
                 progress.get_or_insert_with(|| Progress::shown(0, Some(end))).at(seq);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+fn clear(progress: Option<&Progress>) {
+    if let Some(progress) = progress {
+        progress.clear();
+    }
+}
+
+/// What an answer says of a rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing: it is another node's.
+    AnotherNode,
+    UnderWay,
+    Done,
+    Failed,
+}
+
+impl Look {
+    /// `begun` is what was answered when it was asked for.
+    fn of(begun: &Value, now: &Value) -> Self {
+        let more = |count: &str| now[count].as_u64().unwrap_or(0) > begun[count].as_u64().unwrap_or(0);
+        if now["node"] != begun["node"] {
+            Self::AnotherNode
+        } else if more("rebuilt") {
+            Self::Done
+        } else if more("failed") {
+            Self::Failed
+        } else {
+            Self::UnderWay
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rebuild_that_failed_is_not_waited_for_and_another_nodes_is_none() {
+        let begun = json!({"node": "a", "rebuilt": 3, "failed": 1});
+        let look = |now: Value| Look::of(&begun, &now);
+        assert_eq!(look(json!({"node": "a", "rebuilt": 3, "failed": 1})), Look::UnderWay);
+        assert_eq!(look(json!({"node": "a", "rebuilt": 3, "failed": 2})), Look::Failed);
+        assert_eq!(look(json!({"node": "a", "rebuilt": 4, "failed": 1})), Look::Done);
+        assert_eq!(look(json!({"node": "b", "rebuilt": 9, "failed": 9})), Look::AnotherNode);
     }
 }

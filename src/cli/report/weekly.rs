@@ -1,14 +1,18 @@
 //! A week on one HTML page, for those who used to keep a spreadsheet: it needs nothing else, and can be sent by mail.
 
-use super::{TenantArg, midnight, show};
-use crate::cli::{Session, client::Client, error::CliError, values};
+use super::{TenantArg, show, zone};
+use crate::{
+    cli::{Session, client::Client, error::CliError, values},
+    routing::hours::{date_in, midnight_in},
+};
+use chrono::{Days, NaiveDate};
 use clap::Args;
 use kefu_events::{Timestamp, query::name};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, str::FromStr};
 
 const DAY_MS: i64 = 24 * 3_600_000;
-const WEEK_DAYS: i64 = 7;
+const WEEK_DAYS: u64 = 7;
 /// Rows of a table, at most: a page, not a data set.
 const MAX_ROWS: usize = 30;
 
@@ -35,22 +39,53 @@ Examples:
 pub(in crate::cli) struct Weekly {
     #[command(flatten)]
     tenant: TenantArg,
-    /// The day after the last one [default: today, so that the week ends yesterday]
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
-    to: Option<Timestamp>,
+    /// The day after the last one, as a date where the tenant is or as a time [default: today, so that the week ends yesterday]
+    #[arg(long, value_name = "DATE|TIME")]
+    to: Option<Day>,
+}
+
+/// A day: a plain date is that date where the tenant is, and not the moment at which it begins at Greenwich.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Day {
+    Date(NaiveDate),
+    Of(Timestamp),
+}
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(Self::Date).or_else(|_| values::time(text).map(Self::Of))
+    }
+}
+
+impl Day {
+    /// When it begins in this time zone.
+    fn begins(self, zone: &str) -> Timestamp {
+        match self {
+            Self::Date(date) => midnight_in(zone, date),
+            Self::Of(at) => midnight_in(zone, date_in(zone, at)),
+        }
+    }
+}
+
+/// How much more it is than before, as people read it; of less than nothing, too.
+fn change(new: Option<f64>, old: Option<f64>) -> String {
+    match (new, old) {
+        (Some(new), Some(old)) if old != 0.0 => format!("{:+.0} %", (new - old) / old.abs() * 100.0),
+        _ => String::new(),
+    }
 }
 
 impl Weekly {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), CliError> {
         let client = session.connect().await?;
         let tenant = self.tenant.of(&client.config);
-        // A moment that is a midnight already is the end of the day before.
-        let to = Timestamp::from_millis(self.to.unwrap_or_else(crate::cli::client::now).as_millis() + 1);
-        let to = midnight(&client, &tenant, to).await?;
-        // Days may have 23 or 25 hours: the noon of a day is in it.
-        let back = |days: i64| Timestamp::from_millis(to.as_millis() - days * DAY_MS + DAY_MS / 2);
-        let from = midnight(&client, &tenant, back(WEEK_DAYS)).await?;
-        let before = midnight(&client, &tenant, back(2 * WEEK_DAYS)).await?;
+        let zone = zone(&client, &tenant).await?;
+        let to = self.to.unwrap_or_else(|| Day::Of(crate::cli::client::now())).begins(&zone);
+        let last = date_in(&zone, to);
+        let back = |days: u64| midnight_in(&zone, last.checked_sub_days(Days::new(days)).unwrap_or(last));
+        let (from, before) = (back(WEEK_DAYS), back(2 * WEEK_DAYS));
         let week = Week { client, tenant, from, to, before };
         let page = week.page().await?;
         session.out.line(page)?;
@@ -120,10 +155,7 @@ impl Week {
         for column in show::columns(&now) {
             let (name, unit) = (text(column, "name"), text(column, "unit"));
             let (new, old) = (of(&now, name), of(&before, name));
-            let change = match (new, old) {
-                (Some(new), Some(old)) if old != 0.0 => format!("{:+.0} %", (new / old - 1.0) * 100.0),
-                _ => String::new(),
-            };
+            let change = change(new, old);
             let _ = write!(
                 body,
                 "<tr><td>{}<td>{}<td>{}<td>{change}</tr>",
@@ -223,6 +255,24 @@ mod tests {
             "rows": [{"value": "<script>alert(1)</script>", "figures": {"waits": 3.0}}]});
         let html = table("Queues", &report);
         assert!(!html.contains("<script>") && html.contains("&lt;script&gt;"), "{html}");
+    }
+
+    #[test]
+    fn a_plain_date_is_that_day_where_the_tenant_is_east_and_west_of_greenwich() {
+        let begins = |text: &str, zone: &str| text.parse::<Day>().unwrap().begins(zone).to_string();
+        assert_eq!(begins("2026-11-23", "America/New_York"), "2026-11-23T05:00:00.000Z");
+        assert_eq!(begins("2026-11-23", "Asia/Shanghai"), "2026-11-22T16:00:00.000Z");
+        // A moment is of the day that it is there then.
+        assert_eq!(begins("2026-11-23 03:00", "America/New_York"), "2026-11-22T05:00:00.000Z");
+        assert!("soon".parse::<Day>().is_err());
+    }
+
+    #[test]
+    fn what_rises_from_below_zero_is_more_and_not_less() {
+        assert_eq!(change(Some(-10.0), Some(-20.0)), "+50 %");
+        assert_eq!(change(Some(10.0), Some(-10.0)), "+200 %");
+        assert_eq!(change(Some(15.0), Some(20.0)), "-25 %");
+        assert_eq!(change(Some(15.0), Some(0.0)), "");
     }
 
     #[test]

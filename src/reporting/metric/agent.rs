@@ -26,6 +26,22 @@ pub struct AgentFold {
     held: BTreeMap<String, (u32, bool)>,
 }
 
+/// Time of an agent in which nothing has changed, and which is not in any cell yet.
+#[derive(Debug, Clone)]
+pub struct Uncounted {
+    since: i64,
+    until: i64,
+    per_ms: Vec<(Count, i64)>,
+}
+
+impl Uncounted {
+    /// What it adds between two moments: computed, however long that is, and not walked through.
+    pub fn within(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Count, i64)> {
+        let ms = to.as_millis().min(self.until) - from.as_millis().max(self.since);
+        self.per_ms.iter().filter(move |_| ms > 0).map(move |(measure, weight)| (*measure, weight * ms))
+    }
+}
+
 impl AgentFold {
     /// Takes a commit in.
     pub fn fold(&mut self, commit: &Commit<AgentEvent>, sink: &mut dyn Sink) {
@@ -42,15 +58,10 @@ impl AgentFold {
     }
 
     /// Adds the time from the last change up to `until`, but for what is before `from`: each minute's to that minute.
-    pub fn count_between(&self, agent: &str, from: Timestamp, until: Timestamp, sink: &mut dyn Sink) {
-        let Some(since) = self.counted_to else { return };
-        let per_ms = self.per_ms();
-        if per_ms.is_empty() {
-            return;
-        }
+    pub(super) fn count_between(&self, agent: &str, from: Timestamp, until: Timestamp, sink: &mut dyn Sink) {
+        let Some(Uncounted { since, until, per_ms }) = self.uncounted(until) else { return };
         let slices = Slices { agent: Some(agent), ..Slices::default() };
-        let until = until.as_millis().min(since.as_millis().saturating_add(LONGEST_MS));
-        let mut from = from.max(since).as_millis();
+        let mut from = from.as_millis().max(since);
         while from < until {
             let to = ((from.div_euclid(MINUTE_MS) + 1) * MINUTE_MS).min(until);
             for (measure, weight) in &per_ms {
@@ -58,6 +69,13 @@ impl AgentFold {
             }
             from = to;
         }
+    }
+
+    /// The time from the last change up to `until`, which has not been added; `None`: nothing is to be added.
+    pub fn uncounted(&self, until: Timestamp) -> Option<Uncounted> {
+        let (since, per_ms) = (self.counted_to?.as_millis(), self.per_ms());
+        let until = until.as_millis().min(since.saturating_add(LONGEST_MS));
+        (since < until && !per_ms.is_empty()).then_some(Uncounted { since, until, per_ms })
     }
 
     /// What each millisecond adds.

@@ -237,6 +237,10 @@ impl Fold<'_> {
             self.sink.time(self.at, Timing::BotResponse, between(asked_at, self.at), slices);
         }
         session.bot_replied_at.get_or_insert(self.at);
+        // What the bot answers while nobody else has it is no agent's to answer.
+        if session.stint.is_none() {
+            session.unanswered_since = None;
+        }
     }
 
     fn agent_replied(&mut self, session: &mut Session, agent: Option<&str>) {
@@ -440,6 +444,7 @@ impl Fold<'_> {
                 self.sink.count(at, Count::ReturnedToBot, 1, of_stint(session));
                 self.leaves_queue(session, false);
                 self.end_stint(session);
+                session.unanswered_since = None;
             }
             Event::ConsultStarted { .. } => self.sink.count(at, Count::Consults, 1, of_stint(session)),
             _ => {

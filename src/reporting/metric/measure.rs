@@ -114,7 +114,7 @@ measures! { Timing, "A duration that is counted, added up in milliseconds, and w
     53 OfferAnswer "offer_answer" "From an offer to its acceptance or rejection.",
     65 FirstResponse "first_response" "From the first request for a person to the first reply of an agent.",
     66 FirstResponseOpen "first_response_open" "The same, within business hours only.",
-    67 NextResponse "next_response" "From a customer's first unanswered message to the agent's reply, but for the first reply.",
+    67 NextResponse "next_response" "From a customer's first unanswered message to the agent's reply, but for the first reply and for what the bot answered.",
     84 Handled "handled" "Stints of agents: from taking a conversation to giving it away or ending it, but for snoozed time.",
     85 Talk "talk" "The part of a stint that is neither hold nor wrap-up.",
     86 Hold "hold" "The part of a stint in which the customer was on hold.",

@@ -121,8 +121,8 @@ metrics! {
     "sla_met"@1 "SLA met", Share, People, Ratio(&[(1, Of(Count::SlaMet))], &[(1, Of(Count::SlaMet)), (1, Of(Count::SlaBreached))], 1.0), [Channel, Queue, Agent, Skill],
         "First responses within `first_response_s` of business hours. A session without any reply of an agent is in neither part.";
     "sla_breached"@1 "SLA breached", Count, People, Total(&[(1, Of(Count::SlaBreached))]), [Channel, Queue, Agent, Skill], "As its share.", if |session| session.sla_breached;
-    "nrt_mean"@1 "Next response", Seconds, People, Ratio(&[(1, Sum(Timing::NextResponse))], &[(1, Number(Timing::NextResponse))], MS), [Channel, Queue, Agent, Skill],
-        "From the first message that an agent has not replied to, to the reply; the first response is not among them.";
+    "nrt_mean"@2 "Next response", Seconds, People, Ratio(&[(1, Sum(Timing::NextResponse))], &[(1, Number(Timing::NextResponse))], MS), [Channel, Queue, Agent, Skill],
+        "From the first message that an agent has not replied to, to the reply; the first response is not among them, nor is what the bot answered while no agent had it.";
     "handled"@1 "Handled", Count, People, Total(&[(1, Number(Timing::Handled))]), [Channel, Queue, Agent, Skill],
         "Stints of agents: a conversation that was transferred is handled twice. Counted when the stint ended.", if |session| session.served_at.is_some();
     "aht"@1 "Handle time (AHT)", Seconds, People, Ratio(&[(1, Sum(Timing::Handled))], &[(1, Number(Timing::Handled))], MS), [Channel, Queue, Agent, Skill],

@@ -30,7 +30,7 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
-pub use agent::AgentFold;
+pub use agent::{AgentFold, Uncounted};
 pub use cell::{Cell, Times};
 pub use conversation::Category;
 pub use definition::{Formula, Metric, Term, Unit, Whose};

@@ -53,6 +53,12 @@ impl Rules {
         Hours::of(&self.tenant, queue).open_ms(from, to)
     }
 
+    /// Milliseconds after the end of a session in which something can still change what is told of it.
+    pub fn changes_within_ms(&self) -> u64 {
+        let windows = [hours(self.reporting.reopen_within_h), hours(self.reporting.fcr_within_h)];
+        windows.into_iter().fold(seconds(self.tenant.satisfaction.window_s), u64::max)
+    }
+
     pub(super) fn is_short(&self, waited_ms: u64) -> bool {
         waited_ms <= seconds(self.reporting.short_abandon_s)
     }

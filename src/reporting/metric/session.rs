@@ -49,7 +49,7 @@ pub struct Session {
     /// When an agent first replied.
     #[serde(with = "millis::option")]
     pub agent_replied_at: Option<Timestamp>,
-    /// The earliest message that waits for an agent's reply, after the first one.
+    /// The earliest message that waits for an agent's reply, after the first one. What the bot answered does not.
     #[serde(with = "millis::option")]
     pub unanswered_since: Option<Timestamp>,
     /// The last queue.

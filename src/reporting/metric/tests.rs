@@ -200,6 +200,16 @@ proptest! {
         prop_assert!(ms(Count::DutyMs) <= now);
         // One slot at most is occupied here.
         prop_assert_eq!(ms(Count::ConversationMs), ms(Count::BusyMs));
+        // What a report computes of the time since the last change is what goes by minutes.
+        let later = now + 5_000_000;
+        for (from, to) in [(0, later), (now - 90_000, now + 61_000), (now + 1, now + 2), (later - 1, later)] {
+            let (mut by_minutes, mut computed) = (Ledger::default(), Cell::default());
+            state.count_between("ann", at(from), at(to), &mut by_minutes);
+            for (measure, by) in state.uncounted(at(later)).iter().flat_map(|uncounted| uncounted.within(at(from), at(to))) {
+                computed.count(measure, by);
+            }
+            prop_assert_eq!(whole(&by_minutes), computed);
+        }
         // No minute has more than a minute.
         let minute = minute_of(at(now / 2));
         let within = ledger.within(Dimension::All, minute..minute + 1).remove("").unwrap_or_default();
@@ -226,6 +236,28 @@ fn a_rating_counts_where_its_session_ended_whenever_it_comes() {
     // The customer came back, which is known at the end of the first session only later, too.
     assert_eq!(figure(&cell, "fcr"), Some(0.0));
     assert_eq!(figure(&whole(&ledger), "reopen_rate"), Some(0.5));
+}
+
+#[test]
+fn what_the_bot_answered_is_not_waited_for_until_an_agent_replies_again() {
+    let taken = || json!({"type": "offer_accepted", "v": 1, "offer": "o", "agent": "ann"});
+    let log = [
+        (0, opened(1)),
+        (0, taken()),
+        (5_000, replies("agent", Some("ann"))),
+        (10_000, says()),
+        // Back to the bot: what was not answered before is the bot's now.
+        (20_000, json!({"type": "returned_to_bot", "v": 1})),
+        (30_000, says()),
+        (31_000, replies("bot", None)),
+        (3_600_000, says()),
+        (3_601_000, json!({"type": "queued", "v": 1, "queue": "billing", "priority": 0})),
+        (3_610_000, taken()),
+        // While an agent has it, it is the agent's reply that counts.
+        (3_615_000, replies("bot", None)),
+        (3_620_000, replies("agent", Some("ann"))),
+    ];
+    assert_eq!(figure(&whole(&folded(&log)), "nrt_mean"), Some(20.0));
 }
 
 #[test]

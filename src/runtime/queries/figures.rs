@@ -28,10 +28,14 @@ impl Queries {
     }
 
     pub(super) fn report_status(&self, asked: &AskedStatus) -> Result<Value, QueryError> {
-        if asked.rebuild && !self.reports.rebuild() {
-            return Err(invalid("the figures are being built anew already"));
+        // Before it is asked for: it may have ended a moment later.
+        let mut status = to_value(&self.reports.status());
+        if asked.rebuild {
+            self.reports.rebuild().map_err(|error| invalid(&error.to_string()))?;
         }
-        Ok(to_value(&self.reports.status()))
+        // Each node has figures of its own.
+        status["node"] = (self.node)()["name"].clone();
+        Ok(status)
     }
 }
 
