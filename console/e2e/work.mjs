@@ -172,7 +172,9 @@ export async function oneOfTwoWins(a, b, supervisor, customer, names) {
       told(a, `${names.supervisor} took over your conversation`),
     ]).catch(async (error) => {
       const seen = async (page) => (await page.locator('body').innerText()).slice(-1500);
-      throw new Error(`${error.message}\nA sees: ${await seen(a)}\nthe supervisor sees: ${await seen(supervisor)}`);
+      throw new Error(
+        `${error.message}\nA sees: ${await seen(a)}\nthe supervisor sees: ${await seen(supervisor)}`,
+      );
     });
     const reply = (page) => page.getByRole('textbox', { name: 'Reply' });
     const holders = async () => (await reply(a).count()) + (await reply(supervisor).count());
