@@ -2,6 +2,8 @@
 //! socket costs. Beside it an echo server on the same libraries, at the same number of frames per second: what the machine and
 //! the libraries take without kefu.
 //!
+//! Some more supervisors do not read while there is load: they are cut off, come back with `resume`, and must have all in the end.
+//!
 //! Agents have one conversation each, and see that one; some supervisors see all. So an event has one frame and one more
 //! for each supervisor.
 
@@ -30,9 +32,9 @@ use std::{
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::task::JoinSet;
+use tokio::{net::TcpStream, sync::watch, task::JoinSet};
 use tokio_tungstenite::{
-    connect_async,
+    MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
 };
 
@@ -48,6 +50,9 @@ pub struct Options {
     /// Of these, supervisors', who see everything
     #[arg(long, default_value_t = 5)]
     supervisors: usize,
+    /// Supervisors more, who do not read while there is load
+    #[arg(long, default_value_t = 3)]
+    slow: usize,
     /// Events per second
     #[arg(long, default_value_t = 1_000.0)]
     rate: f64,
@@ -58,7 +63,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sockets: 2_000, supervisors: 5, rate: 1_000.0, seconds: 20 }
+        Self { sockets: 2_000, supervisors: 5, slow: 3, rate: 1_000.0, seconds: 20 }
     }
 }
 
@@ -130,12 +135,25 @@ pub async fn run(world: &World, options: Options) -> Result<Value> {
     world.progress.say(format!("{} sockets, {idle_bytes:.0} bytes each", options.sockets));
 
     let count = (options.rate * options.seconds as f64) as u64;
+    let (calm, is_calm) = watch::channel(false);
+    let mut slow = JoinSet::new();
+    for n in 0..options.slow {
+        let token = user(&bus.journal, &format!("slow{n}"), "supervisor", "all").await?;
+        slow.spawn(lag(url.clone(), token, count, is_calm.clone(), Arc::clone(&seen)));
+    }
+    until("the slow ones", || seen.connected.load(Ordering::Relaxed) == options.sockets + options.slow).await?;
     let frames = count * (1 + options.supervisors as u64);
     let already = seen.commits.load(Ordering::Relaxed);
     load(&bus.journal, agents, count, options.rate).await?;
     let all = until("all frames", || seen.commits.load(Ordering::Relaxed) >= already + frames).await;
     let told = seen.commits.load(Ordering::Relaxed) - already;
     all.map_err(|error| format!("{error}: {told} of {frames}"))?;
+    calm.send_replace(true);
+    let (mut cut, mut missed_by_slow) = (0, 0);
+    while let Some(done) = slow.join_next().await {
+        let (was_cut, has) = done??;
+        (cut, missed_by_slow) = (cut + usize::from(was_cut), missed_by_slow + count.saturating_sub(has));
+    }
     let latency = lock(&seen.latency_us).clone();
     let gaps = seen.gaps.load(Ordering::Relaxed);
     clients.abort_all();
@@ -150,12 +168,14 @@ pub async fn run(world: &World, options: Options) -> Result<Value> {
         "frames": told,
         "frames_missed": frames.saturating_sub(told),
         "gaps": gaps,
+        "slow": { "clients": options.slow, "cut": cut, "missed": missed_by_slow },
         "bytes_per_idle_socket": report::rounded(idle_bytes),
         "commit_to_frame_ms": quantiles(&latency),
         "echo_ms": quantiles(&echo),
         "goals": [
             report::at_most("sockets: p99 from commit to frame, ms", p99, 100.0),
             report::at_most("sockets: frames missed", frames.saturating_sub(told) as f64, 0.0),
+            report::at_most("sockets: messages missed by who was cut off", missed_by_slow as f64, 0.0),
         ],
     }))
 }
@@ -207,16 +227,56 @@ async fn load(journal: &NatsJournal, agents: usize, count: u64, rate: f64) -> Re
     Ok(())
 }
 
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn connect(url: &str, token: &str, resume: &Value) -> Option<Socket> {
+    let mut request = url.into_client_request().ok()?;
+    request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().ok()?);
+    let (mut socket, _) = connect_async(request).await.ok()?;
+    socket.send(Message::text(resume.to_string())).await.ok()?;
+    Some(socket)
+}
+
+/// A client that does not read until it is calm: whether it was cut off, and how many messages it has when it has come back as often
+/// as it took.
+async fn lag(
+    url: String,
+    token: String,
+    count: u64,
+    mut calm: watch::Receiver<bool>,
+    seen: Arc<Seen>,
+) -> std::result::Result<(bool, u64), String> {
+    let (mut resume, mut has, mut connections) = (json!({"type": "resume"}), 0, 0);
+    while has < count && connections < 20 {
+        let mut socket = connect(&url, &token, &resume).await.ok_or("a slow client gets no connection")?;
+        connections += 1;
+        while has < count {
+            let next = tokio::time::timeout(PATIENCE, socket.next()).await.map_err(|_| format!("{has} of {count}"))?;
+            let Some(Ok(message)) = next else { break };
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            match frame["type"].as_str().unwrap_or_default() {
+                "reset" if connections == 1 => {
+                    resume = json!({"type": "resume", "epoch": frame["epoch"], "last_seq": frame["seq"]});
+                    seen.connected.fetch_add(1, Ordering::Relaxed);
+                    calm.wait_for(|calm| *calm).await.map_err(|error| error.to_string())?;
+                }
+                "reset" => return Err(format!("it had to begin anew, with {has} of {count}")),
+                "commit" => {
+                    has += u64::from(frame["commit"]["events"][0]["type"] == "message_received");
+                    resume["last_seq"] = frame["seq"].clone();
+                }
+                "error" => break,
+                _ => {}
+            }
+        }
+    }
+    Ok((connections > 1, has))
+}
+
 /// One client: begins with what is there, and then counts what it is told.
 async fn follow(url: String, token: String, seen: Arc<Seen>) {
-    let connected = async {
-        let mut request = url.into_client_request().ok()?;
-        request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().ok()?);
-        let (mut socket, _) = connect_async(request).await.ok()?;
-        socket.send(Message::text(r#"{"type":"resume"}"#)).await.ok()?;
-        Some(socket)
-    };
-    let Some(mut socket) = connected.await else { return };
+    let Some(mut socket) = connect(&url, &token, &json!({"type": "resume"})).await else { return };
     let mut last = 0;
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
