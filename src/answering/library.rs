@@ -365,7 +365,13 @@ impl Library {
         let model = embeddings.as_ref().map(|embeddings| embeddings.identity());
         let base = match Base::open(&dir, model) {
             Err(error) if BaseError::is_rebuild(&error) => {
-                tracing::warn!(%error, tenant, "the search base is built anew");
+                match error {
+                    // Entries in another language have come, or another version of kefu.
+                    BaseError::OtherIdentity => {
+                        tracing::info!(tenant, "the search base is built anew for another model or version")
+                    }
+                    error => tracing::warn!(%error, tenant, "the search base is built anew"),
+                }
                 remove(&dir)?;
                 Base::open(&dir, model)?
             }
