@@ -4,30 +4,11 @@
 //! Who is slow misses some, is told so, and reads the log for itself from where it stands.
 
 use super::DecodedCommit;
-use crate::journal::Recorded;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// Portions that a reader may be behind before it misses some.
 const MAX_BEHIND: usize = 32;
-
-/// A commit, in whatever form, with its place in the log.
-pub trait Placed {
-    /// Its sequence.
-    fn seq(&self) -> u64;
-}
-
-impl Placed for DecodedCommit {
-    fn seq(&self) -> u64 {
-        self.seq
-    }
-}
-
-impl Placed for Recorded {
-    fn seq(&self) -> u64 {
-        self.seq
-    }
-}
 
 /// Portions of the log, in its order. Ended: the reader begins anew, from another place or with another log.
 pub type Feed<T> = broadcast::Receiver<Arc<Vec<T>>>;
@@ -58,7 +39,7 @@ impl<T> Default for Relay<T> {
     }
 }
 
-impl<T: Placed> Relay<T> {
+impl<T> Relay<T> {
     /// The state is whole after every call: a poisoned lock is of no meaning.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,26 +56,13 @@ impl<T: Placed> Relay<T> {
         self.lock().last
     }
 
-    /// The next portion.
-    pub fn pass_on(&self, commits: Vec<T>) {
-        let Some(last) = commits.last() else { return };
+    /// The next portion, which is made only where somebody listens, and its last commit.
+    pub fn pass_on(&self, last: u64, portion: impl FnOnce() -> Vec<T>) {
         let mut state = self.lock();
-        state.last = last.seq();
+        state.last = last;
         if state.sender.receiver_count() > 0 {
             // Nobody reads it any more, then.
-            let _ = state.sender.send(Arc::new(commits));
-        }
-    }
-
-    /// The next portion, which the reader keeps.
-    pub fn pass_on_some(&self, commits: &[T])
-    where
-        T: Clone,
-    {
-        let mut state = self.lock();
-        state.last = commits.last().map_or(state.last, T::seq);
-        if state.sender.receiver_count() > 0 && !commits.is_empty() {
-            let _ = state.sender.send(Arc::new(commits.to_vec()));
+            let _ = state.sender.send(Arc::new(portion()));
         }
     }
 

@@ -279,7 +279,9 @@ impl StoreWriter {
 
     /// Hands commits that were folded on to those who [watch](Store::watch_commits) them.
     pub fn pass_on(&self, commits: Vec<DecodedCommit>) {
-        self.store.0.relay.pass_on(commits);
+        if let Some(last) = commits.last().map(|commit| commit.seq) {
+            self.store.0.relay.pass_on(last, || commits);
+        }
     }
 
     /// How many commits were folded since the last [`write`](Self::write).

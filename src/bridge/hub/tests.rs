@@ -226,7 +226,7 @@ async fn what_is_passed_on_and_what_was_missed_of_it_come_once_and_in_order() {
     let pass_on = async |numbers: std::ops::RangeInclusive<u64>| {
         for number in numbers {
             let commit = journal.read(number).await.unwrap().expect("the commit");
-            relay.pass_on_some(&[commit]);
+            relay.pass_on(number, || vec![commit]);
         }
     };
     append(&journal, 1..=9).await;
@@ -246,7 +246,7 @@ async fn what_is_passed_on_and_what_was_missed_of_it_come_once_and_in_order() {
         commits.push(journal.read(number).await.unwrap().expect("the commit"));
     }
     tokio::task::yield_now().await;
-    commits.iter().for_each(|commit| relay.pass_on_some(std::slice::from_ref(commit)));
+    commits.into_iter().for_each(|commit| relay.pass_on(commit.seq, || vec![commit]));
     reaches(&hub, 200).await;
     pass_on(201..=300).await;
     reaches(&hub, 300).await;

@@ -232,7 +232,9 @@ impl<J: Journal> Reader<J> {
         }
         self.meter.reads(commits.len());
         // First: they do not wait for the store.
-        self.log.pass_on_some(&commits);
+        if let Some(last) = commits.last() {
+            self.log.pass_on(last.seq, || commits.clone());
+        }
         pipeline.feed(commits).await?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
