@@ -15,7 +15,10 @@ use crate::{
     aggregate::Tracked,
     conversation,
     journal::{Journal, JournalError, Recorded},
-    runtime::follow::{FollowError, Portion, follow},
+    runtime::{
+        follow::{FollowError, Portion, follow},
+        polite::politely,
+    },
     search::{
         lexical::IndexError,
         messages::{self, Hits, Message, MessageIndex, MessageReader, Wanted},
@@ -30,7 +33,6 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -201,7 +203,7 @@ impl<J: Journal> Follower<J> {
             handle: Handle::current(),
         };
         let mut projected = self.store.watch_projected();
-        let thread = politely(move || indexer.run(receive))?;
+        let thread = politely("archive", move || indexer.run(receive))?;
         let mut stopped = self.stopped.clone();
         let ended = tokio::select! {
             biased;
@@ -261,18 +263,9 @@ impl<J: Journal> Follower<J> {
     async fn open_index(&self) -> Result<Result<MessageIndex, IndexError>, Broken> {
         let dir = self.dir.clone();
         let (opened, index) = oneshot::channel();
-        politely(move || drop(opened.send(MessageIndex::open(&dir))))?;
+        politely("archive", move || drop(opened.send(MessageIndex::open(&dir))))?;
         index.await.map_err(|_| Broken::Thread)
     }
-}
-
-/// Runs something on a thread that goes behind whoever waits for an answer; without the right to say so it is only less
-/// polite.
-fn politely<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> io::Result<thread::JoinHandle<T>> {
-    thread::Builder::new().name("archive".to_owned()).spawn(|| {
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
-        body()
-    })
 }
 
 fn commit_id(recorded: &Recorded) -> Option<String> {
@@ -380,7 +373,7 @@ impl Indexer {
         let is_edit = commit.events.iter().any(|event| matches!(event, ConversationEvent::MessageEdited { .. }));
         for message in messages_of(commit) {
             let message = Message { channel: self.channel(commit, &message.channel), ..message };
-            // Looking for what it takes the place of is a third of the work, and there is something for an edit only.
+            // What it takes the place of is looked for in every segment, and there is something for an edit only.
             if is_edit { self.index.replace(&message)? } else { self.index.add(&message)? }
         }
         Ok(())

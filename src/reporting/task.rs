@@ -8,6 +8,7 @@ use crate::{
     journal::{Journal, JournalError, Recorded},
     runtime::{
         follow::{FollowError, Portion, follow},
+        polite::politely,
         projector::compare,
     },
     store::{DecodedCommit, Folds, Store, StoreError, StoreWriter},
@@ -16,7 +17,6 @@ use serde::Serialize;
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -334,7 +334,7 @@ impl<J: Journal> Keeper<J> {
             finished,
             stopping: stopping.clone(),
         };
-        let thread = politely(move || folder.run(receive))?;
+        let thread = politely("reporting", move || folder.run(receive))?;
         let (journal, store) = (self.journal.clone(), self.store.clone());
         let task = tokio::spawn(async move {
             let ended = tokio::select! {
@@ -382,15 +382,6 @@ impl Feed {
         self.finish.send(done).await.map_err(|_| Broken::Thread)?;
         is_done.await.map_err(|_| Broken::Thread)
     }
-}
-
-/// Runs something on a thread that goes behind whoever waits for an answer; without the right to say so it is only less
-/// polite.
-fn politely<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> io::Result<thread::JoinHandle<T>> {
-    thread::Builder::new().name("reporting".to_owned()).spawn(|| {
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
-        body()
-    })
 }
 
 /// The thread that folds and writes.

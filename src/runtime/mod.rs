@@ -8,6 +8,7 @@
 //! - [`leaders`]: which tenants a node leads in something that one node does for all;
 //! - [`follow`]: the log for those who follow it beside the projector;
 //! - [`places`]: where in the log a time is;
+//! - [`polite`]: threads that go behind whoever waits for an answer;
 //! - [`projector`]: reads the log and feeds the store; [`queries`]: answers out of the store.
 //!
 //! actix is named in [`owner`] and [`node`] only, and is no part of their interfaces to the rest of kefu: it is in maintenance
@@ -25,6 +26,7 @@ pub mod node;
 pub mod outgoing;
 pub mod owner;
 pub mod places;
+pub mod polite;
 pub mod projector;
 pub mod queries;
 mod timers;
