@@ -238,6 +238,12 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_wants_to_be_left_alone_for_ages_breaks_nothing() {
+        let limited = Fault::RateLimited { retry_after: Some(Duration::from_secs(u64::MAX)) };
+        assert!(limited.wait_before(1, 0.99) <= 2 * LONGEST_WAIT);
+    }
+
+    #[test]
     fn a_refusal_does_not_pass() {
         assert!(!Fault::Refused { status: 401, message: String::new() }.may_pass());
         assert!(!Fault::Malformed(String::new()).may_pass());

@@ -189,3 +189,33 @@ pub(super) fn denied(principal: &Principal, permission: Permission) -> Denied {
 pub(super) fn class_of(principal: &Principal, resource: &Resource<'_>) -> Class {
     Class::of(&principal.user, resource, &BTreeSet::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::customer::Claims;
+    use kefu_events::{Timestamp, access::AccessPolicy};
+
+    #[test]
+    fn customers_have_no_permission_whatever_a_tenants_policies_leave_open_to_everybody() {
+        let policy = "permit (principal, action, resource);".to_owned();
+        let open = AccessSettings { policies: vec![AccessPolicy { name: "everybody".to_owned(), policy }] };
+        let policies = Numbered { number: 1, policies: Some(Policies::with(&open).expect("policies")) };
+        let claims = Claims {
+            tenant: "demo".to_owned(),
+            channel: "page".to_owned(),
+            thread: "t".to_owned(),
+            sender: "alice".to_owned(),
+            name: None,
+            expires_at: Timestamp::from_millis(i64::MAX / 2),
+        };
+        let customer = claims.principal();
+        let member = Principal { credential: Credential::Token("t".to_owned()), ..customer.clone() };
+        let may = |who: &Principal| {
+            let class = class_of(who, &Resource::Tenant);
+            Decisions::default().decide(&policies, who, Permission::ReadReport, class)
+        };
+        assert!(may(&member), "the policy is for everybody");
+        assert!(!may(&customer));
+    }
+}

@@ -168,7 +168,7 @@ pub struct Rollup {
     tenants: BTreeMap<String, Tenant>,
     categories: HashMap<Vec<u8>, String>,
     agents: HashMap<Vec<u8>, AgentFold>,
-    /// As they are stored, and encoded: a fifth of what they take otherwise.
+    /// Encoded, as they are stored: far smaller than in the form in which they are folded.
     conversations: LruCache<Vec<u8>, Box<[u8]>>,
     changed_conversations: HashMap<Vec<u8>, ConversationFold>,
     changed_agents: BTreeMap<Vec<u8>, ()>,

@@ -217,8 +217,8 @@ impl MessageIndex {
         self.add(message)
     }
 
-    /// Takes a message in that is not there yet: without looking for an earlier one, it costs two thirds. It is found from the
-    /// next [`commit`](Self::commit) on.
+    /// Takes a message in that is not there yet: an earlier one is not looked for. It is found from the next
+    /// [`commit`](Self::commit) on.
     ///
     /// # Errors
     /// The disk fails.
@@ -475,6 +475,16 @@ mod tests {
         assert_eq!(ids(&index, "demo", text("shoes")), ["a"]);
         assert_eq!(ids(&index, "demo", text("secret")), Vec::<String>::new());
         assert_eq!(ids(&index, "oth", text("")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_customers_message_takes_no_place_of_what_others_wrote_under_its_id() {
+        let reply = Message { author: "agent", ..message("1", "your shoes are here") };
+        let (_dir, mut index) = index(&[reply]);
+        index.replace(&message("1", "ok")).unwrap();
+        index.commit("2").unwrap();
+        assert_eq!(ids(&index, "demo", text("shoes")), ["1"]);
+        assert_eq!(ids(&index, "demo", text("ok")), ["1"]);
     }
 
     #[test]

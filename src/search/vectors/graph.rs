@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 /// Neighbours per row, and candidates while building and searching: recall@10 of 0.995 to 0.996 on 100,000 × 384 (`kefu-bench vectors`).
-/// With 48 candidates it is one in a thousand more, at seven eighths of the questions per second.
+/// With 48 candidates it is half of one in a thousand more, at seven eighths of the questions per second.
 const CONNECTIVITY: usize = 16;
 const EXPANSION_ADD: usize = 128;
 const EXPANSION_SEARCH: usize = 40;
