@@ -395,6 +395,22 @@ async fn the_first_user_is_made_once_by_whoever_has_the_code() {
     office.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_user_that_was_made_by_half_is_made_whole_by_the_same_code() {
+    let office = Office::open().await;
+    office.does("fresh", "settings", "tenant", json!({"type": "set", "value": demo_settings()})).await;
+    let code = office.access.setup_code("fresh").unwrap();
+    // As where the bus failed between the two commands.
+    let half = json!({"type": "create", "name": "Ada", "grants": [{"role": "administrator", "scope": "all"}]});
+    office.does("fresh", "user", "ada", half).await;
+    let set_up = async |user: &str| office.access.set_up(&code, user, "Ada", PASSWORD, "127.0.0.1").await;
+    assert!(matches!(set_up("eve").await.unwrap_err(), AccountError::Refused(refusal) if refusal.code == "exists"));
+    let signed_in = set_up("ada").await.unwrap();
+    assert!(signed_in.principal.has(Role::Administrator));
+    assert!(set_up("ada").await.is_err(), "the code is good once");
+    office.close().await;
+}
+
 /// Not a test of speed: prints what it measures, for whoever asks.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "prints figures: cargo test --release --test access -- --ignored --nocapture"]

@@ -120,3 +120,23 @@ async fn clean(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::memory::{MemoryJournal, MemoryStream};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agents_connection_that_ends_while_the_bus_is_away_is_said_to_be_gone_when_it_is_back() {
+        let journal = MemoryJournal::default();
+        let said = || journal.core(|core| core.last_seq(MemoryStream::Commands));
+        let before = said();
+        journal.core(|core| core.set_available(false));
+        let gone = tokio::spawn(gone(journal.clone(), "demo".into(), "ann".into(), "node.1".into()));
+        tokio::time::sleep(3 * LOOK).await;
+        assert!(!gone.is_finished());
+        journal.core(|core| core.set_available(true));
+        gone.await.expect("said");
+        assert_ne!(said(), before);
+    }
+}
