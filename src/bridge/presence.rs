@@ -133,6 +133,7 @@ mod tests {
         let before = said();
         journal.core(|core| core.set_available(false));
         let gone = tokio::spawn(gone(journal.clone(), "demo".into(), "ann".into(), "node.1".into()));
+        // waits because only time shows that it goes on trying; the clock is paused.
         tokio::time::sleep(3 * LOOK).await;
         assert!(!gone.is_finished());
         journal.core(|core| core.set_available(true));
